@@ -1,0 +1,181 @@
+//! What one call may ask for on its own: [`CallOptions`].
+
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use xxhash_rust::xxh64::Xxh64;
+
+use crate::config::{CallPolicy, ConfigError, Overrides};
+use crate::failure::ByError;
+
+/// Options of one call: overrides of the service's configuration, and what only the caller knows.
+///
+/// ```
+/// use std::time::Duration;
+/// use lb_core::CallOptions;
+///
+/// let options = CallOptions::new()
+///     .max_retries(3)
+///     .deadline(Duration::from_secs(10))
+///     .hash_key("user-42")
+///     .cost(1_200)
+///     .idempotent(false);
+/// ```
+///
+/// A value that cannot be meant (a NaN backoff, a zero deadline) makes the call fail with
+/// [`Error::InvalidOptions`](crate::Error::InvalidOptions) before anything is tried.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct CallOptions<C = ByError> {
+    pub(crate) overrides: Overrides,
+    pub(crate) hash_key: Option<u64>,
+    pub(crate) cost: u64,
+    pub(crate) idempotent: bool,
+    pub(crate) wait_for_ready: bool,
+    pub(crate) classifier: C,
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CallOptions {
+    /// Nothing overridden; idempotent; errors classified by [`Classify`](crate::Classify).
+    pub const fn new() -> Self {
+        Self {
+            overrides: Overrides {
+                max_retries: None,
+                max_failovers_per_round: None,
+                retry_delay: None,
+                max_retry_delay: None,
+                max_wait: None,
+                retry_backoff: None,
+                jitter: None,
+                attempt_timeout: None,
+                deadline: None,
+            },
+            hash_key: None,
+            cost: 1,
+            idempotent: true,
+            wait_for_ready: false,
+            classifier: ByError,
+        }
+    }
+}
+
+impl<C> CallOptions<C> {
+    /// Classifies results with `classifier` (see [`Classifier`](crate::Classifier)); closures over
+    /// `&Result<T, E>` are classifiers.
+    pub fn classify<D>(self, classifier: D) -> CallOptions<D> {
+        CallOptions {
+            overrides: self.overrides,
+            hash_key: self.hash_key,
+            cost: self.cost,
+            idempotent: self.idempotent,
+            wait_for_ready: self.wait_for_ready,
+            classifier,
+        }
+    }
+
+    /// Requests with the same key go to the same instance, under strategies that hash. The key is hashed with xxh64,
+    /// seed 0, as its `Hash` feeds it: the same in every process of a fleet. To agree with clients in other languages
+    /// compute the hash yourself and give it to [`hash`](Self::hash).
+    pub fn hash_key<K: Hash>(mut self, key: K) -> Self {
+        let mut hasher = Xxh64::new(0);
+        key.hash(&mut hasher);
+        self.hash_key = Some(hasher.finish());
+        self
+    }
+
+    /// Like [`hash_key`](Self::hash_key), with the hash already computed.
+    pub const fn hash(mut self, hash: u64) -> Self {
+        self.hash_key = Some(hash);
+        self
+    }
+
+    /// What the request will use of a quota counted in tokens, estimated. Default 1.
+    pub const fn cost(mut self, tokens: u64) -> Self {
+        self.cost = tokens;
+        self
+    }
+
+    /// Whether repeating the request does no harm. Default `true`. With `false` only failures that prove the request
+    /// was not processed are retried: `Unreachable`, `LimitExceeded`, `Unusable`.
+    pub const fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// Wait (up to `max_wait` and the deadline) for a service that has no instance yet, instead of failing at once
+    /// with `NoAvailableInstance`. Default `false`.
+    pub const fn wait_for_ready(mut self, wait: bool) -> Self {
+        self.wait_for_ready = wait;
+        self
+    }
+
+    /// Overrides [`ServiceConfig::max_retries`](crate::ServiceConfig::max_retries).
+    pub const fn max_retries(mut self, n: u32) -> Self {
+        self.overrides.max_retries = Some(n);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::max_failovers_per_round`](crate::ServiceConfig::max_failovers_per_round).
+    pub const fn max_failovers_per_round(mut self, n: u32) -> Self {
+        self.overrides.max_failovers_per_round = Some(n);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::retry_delay`](crate::ServiceConfig::retry_delay).
+    pub const fn retry_delay(mut self, delay: Duration) -> Self {
+        self.overrides.retry_delay = Some(delay);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::max_retry_delay`](crate::ServiceConfig::max_retry_delay).
+    pub const fn max_retry_delay(mut self, delay: Duration) -> Self {
+        self.overrides.max_retry_delay = Some(delay);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::retry_backoff`](crate::ServiceConfig::retry_backoff).
+    pub const fn retry_backoff(mut self, factor: f64) -> Self {
+        self.overrides.retry_backoff = Some(factor);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::jitter`](crate::ServiceConfig::jitter).
+    pub const fn jitter(mut self, fraction: f64) -> Self {
+        self.overrides.jitter = Some(fraction);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::max_wait`](crate::ServiceConfig::max_wait).
+    pub const fn max_wait(mut self, wait: Duration) -> Self {
+        self.overrides.max_wait = Some(wait);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::attempt_timeout`](crate::ServiceConfig::attempt_timeout).
+    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.overrides.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// Overrides [`ServiceConfig::deadline`](crate::ServiceConfig::deadline).
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.overrides.deadline = Some(deadline);
+        self
+    }
+
+    /// Checks the overrides as [`ServiceConfig`](crate::ServiceConfig) checks its fields.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.overrides.check()
+    }
+
+    /// The policy of this call, given the service's.
+    pub fn resolve(&self, service: CallPolicy) -> CallPolicy {
+        self.overrides.apply(service)
+    }
+}

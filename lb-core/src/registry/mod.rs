@@ -1,0 +1,22 @@
+//! Where instances and configuration live: the [`ServiceRegistry`] trait, and everything a registry is made of.
+//!
+//! A registry keeps, per service, a set of instances and a configuration, and hands out [`SnapshotWatch`]es: views
+//! that always have the latest [`Snapshot`]. The balancer never asks a registry while a call waits; it reads the
+//! snapshot it has. An author of a registry needs three things from here: a [`Publisher`] per service to publish
+//! snapshots with, an [`AnnouncementKeeper`] to keep announcements alive, and [`validate`] for what users hand in.
+//! `lb_core::testing::registry_contract` (feature `testing`) checks the result.
+
+mod announcement;
+mod entry;
+mod error;
+mod publisher;
+mod snapshot;
+mod service_registry;
+pub mod validate;
+
+pub use announcement::{Announcement, AnnouncementKeeper};
+pub use entry::{Entry, InstanceState, Override};
+pub use error::RegistryError;
+pub use publisher::{PublisherGone, Publisher, SnapshotWatch};
+pub use service_registry::ServiceRegistry;
+pub use snapshot::{ConfigEntry, Entries, EntryChange, Freshness, Revision, Snapshot};
