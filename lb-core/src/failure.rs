@@ -110,7 +110,8 @@ pub struct Failure {
 impl Failure {
     /// A failure of the given kind, without a `retry_after`, with the scope that the kind usually has.
     pub const fn new(kind: FailureKind) -> Self {
-        let scope = if matches!(kind, FailureKind::LimitExceeded) { Scope::QuotaGroup } else { Scope::Instance };
+        let scope =
+            if matches!(kind, FailureKind::LimitExceeded) { Scope::QuotaGroup } else { Scope::Instance };
         Self { kind, retry_after: None, scope }
     }
 

@@ -1,16 +1,26 @@
 //! The core of `loadbalance`.
 
 pub mod config;
+mod error;
 pub mod failure;
 mod instance;
+pub mod limit;
 mod limits;
+pub mod member;
 mod options;
+pub mod plan;
+pub mod pool;
 mod random;
 pub mod registry;
 mod request_error;
+mod signal;
+pub mod strategy;
 mod time;
+mod trail;
 
-pub use config::{CallPolicy, ConfigError, RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, StrategySpec};
+pub use config::{
+    CallPolicy, ConfigError, RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, StrategySpec,
+};
 pub use failure::{ByError, Classifier, Classify, Failure, FailureKind, Scope};
 pub use instance::{Instance, ServiceInstance};
 pub use limits::Limits;

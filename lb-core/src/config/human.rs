@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serializer, de};
 /// Parses one duration. A bare number is refused: seconds and milliseconds are too easily confused.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| {
-        format!("`{text}` is not a duration ({error}); write a number and a unit, such as \"2s\" or \"250ms\"")
+        format!(
+            "`{text}` is not a duration ({error}); write a number and a unit, such as \"2s\" or \"250ms\""
+        )
     })
 }
 
@@ -30,14 +32,19 @@ pub(crate) mod option {
     use super::{Deserialize, Deserializer, Duration, Serializer};
 
     #[allow(clippy::ref_option, reason = "serde's `with` passes a reference to the field")]
-    pub(crate) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => super::serialize(value, serializer),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
         #[derive(Deserialize)]
         struct Human(#[serde(with = "super")] Duration);
         Ok(Option::<Human>::deserialize(deserializer)?.map(|human| human.0))

@@ -153,7 +153,11 @@ impl Fields {
         duration("retry_delay", self.retry_delay)?;
         duration("max_retry_delay", self.max_retry_delay)?;
         if self.max_retry_delay < self.retry_delay {
-            return invalid("max_retry_delay", format!("{:?}", self.max_retry_delay), "must be at least `retry_delay`");
+            return invalid(
+                "max_retry_delay",
+                format!("{:?}", self.max_retry_delay),
+                "must be at least `retry_delay`",
+            );
         }
         check_backoff("retry_backoff", self.retry_backoff)?;
         number("jitter", self.jitter, 1.0)?;

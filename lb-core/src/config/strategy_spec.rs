@@ -33,6 +33,10 @@ impl StrategySpec {
 
 impl fmt::Display for StrategySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.params.is_null() { f.write_str(&self.name) } else { write!(f, "{} {}", self.name, self.params) }
+        if self.params.is_null() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{} {}", self.name, self.params)
+        }
     }
 }

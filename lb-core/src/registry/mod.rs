@@ -10,13 +10,13 @@ mod announcement;
 mod entry;
 mod error;
 mod publisher;
-mod snapshot;
 mod service_registry;
+mod snapshot;
 pub mod validate;
 
 pub use announcement::{Announcement, AnnouncementKeeper};
 pub use entry::{Entry, InstanceState, Override};
 pub use error::RegistryError;
-pub use publisher::{PublisherGone, Publisher, SnapshotWatch};
+pub use publisher::{Publisher, PublisherGone, SnapshotWatch};
 pub use service_registry::ServiceRegistry;
 pub use snapshot::{ConfigEntry, Entries, EntryChange, Freshness, Revision, Snapshot};

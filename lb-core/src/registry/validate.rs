@@ -16,9 +16,11 @@ pub fn service(name: &str) -> Result<(), RegistryError> {
 /// Checks the id of an instance: 1 to 256 bytes, no control characters.
 pub fn instance(service: &str, id: &str) -> Result<(), RegistryError> {
     match problem(id) {
-        Some(problem) => {
-            Err(RegistryError::InvalidInstance { service: service.into(), id: id.into(), problem: problem.into() })
-        }
+        Some(problem) => Err(RegistryError::InvalidInstance {
+            service: service.into(),
+            id: id.into(),
+            problem: problem.into(),
+        }),
         None => Ok(()),
     }
 }

@@ -1,0 +1,157 @@
+//! One instance as it stands in the current set: [`Member`].
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::state::MemberState;
+use crate::limit::QuotaGroup;
+use crate::pool::Pool;
+use crate::registry::{Entry, InstanceState};
+use crate::signal::Signal;
+use crate::time::{LazyNow, Time};
+
+/// One instance as it stands in the current set: the instance, its weight, and what is known of it. Immutable but for
+/// the latter; a change of the instance or its override makes a new `Member` with the same [`MemberState`].
+pub struct Member<I> {
+    state: Arc<MemberState>,
+    instance: Arc<I>,
+    group: Option<Arc<QuotaGroup>>,
+    weight: u32,
+    suspect: bool,
+    home: Arc<Home<I>>,
+    entry: Arc<Entry<I>>,
+}
+
+/// What the members of one pool have in common.
+pub(crate) struct Home<I> {
+    pub(crate) service: Arc<str>,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) pool: Weak<Pool<I>>,
+}
+
+impl<I: crate::ServiceInstance> Member<I> {
+    pub(crate) fn new(
+        entry: Arc<Entry<I>>,
+        state: Arc<MemberState>,
+        group: Option<Arc<QuotaGroup>>,
+        home: Arc<Home<I>>,
+    ) -> Self {
+        Self {
+            weight: entry.weight(),
+            suspect: entry.state == InstanceState::Suspect,
+            instance: Arc::clone(&entry.instance),
+            state,
+            group,
+            home,
+            entry,
+        }
+    }
+}
+
+impl<I> Member<I> {
+    /// The instance.
+    pub fn instance(&self) -> &I {
+        &self.instance
+    }
+
+    /// The instance's id.
+    pub fn id(&self) -> &Arc<str> {
+        self.state.id()
+    }
+
+    /// The weight in force. Members of a set have at least 1: those with 0 are left out.
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// The instance as the registry holds it.
+    pub fn entry(&self) -> &Arc<Entry<I>> {
+        &self.entry
+    }
+
+    /// What is known of the instance.
+    pub fn state(&self) -> &Arc<MemberState> {
+        &self.state
+    }
+
+    /// Requests in flight; see [`MemberState::in_flight`].
+    pub fn in_flight(&self) -> u64 {
+        self.state.in_flight()
+    }
+
+    /// A strategy's own notes; see [`MemberState::ext`].
+    pub fn ext<T: Default + Send + Sync + 'static>(&self) -> &T {
+        self.state.ext()
+    }
+
+    /// Whether it vanished from the registry in a crowd: chosen last.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
+    /// Its quota group, if it has one (or limits of its own).
+    pub fn quota_group(&self) -> Option<&Arc<QuotaGroup>> {
+        self.group.as_ref()
+    }
+
+    /// What is left of its quota, from 0 (nothing) to 1 (all, or no limit known).
+    pub fn headroom(&self, now: Time) -> f64 {
+        self.group.as_ref().map_or(1.0, |group| group.headroom(now))
+    }
+
+    /// Whether it is left alone at the moment, for itself or with its group.
+    #[inline]
+    pub(crate) fn is_resting(&self, now: &LazyNow<'_>) -> bool {
+        self.state.rest().is_active(now)
+            || self.group.as_ref().is_some_and(|group| group.rest().is_active(now))
+    }
+
+    /// When it can be picked again: `now` or earlier if it can be picked at once.
+    pub(crate) fn available_at(&self, cost: u64, now: Time) -> Time {
+        let own = self.state.rest().get(now).map_or(now, |(until, _)| until);
+        self.group.as_ref().map_or(own, |group| own.max(group.available_at(cost, now)))
+    }
+
+    /// Leaves it alone until `until`, with its group if it has one and `with_group`.
+    pub(crate) fn rest(&self, until: Time, with_group: bool, reason: super::RestReason) -> bool {
+        match &self.group {
+            Some(group) if with_group => group.rest().extend(until, reason),
+            _ => self.state.rest().extend(until, reason),
+        }
+    }
+
+    /// How long it still rests, and why.
+    pub(crate) fn resting(&self, now: Time) -> Option<(Duration, super::RestReason)> {
+        let own = self.state.rest().get(now);
+        let group = self.group.as_ref().and_then(|group| group.rest().get(now));
+        own.into_iter()
+            .chain(group)
+            .max_by_key(|(until, _)| *until)
+            .map(|(until, why)| (until.since(now), why))
+    }
+
+    /// The service.
+    pub fn service(&self) -> &Arc<str> {
+        &self.home.service
+    }
+
+    pub(crate) fn signal(&self) -> &Signal {
+        &self.home.signal
+    }
+
+    /// The pool that it is, or was, in; `None` if that was let go.
+    pub(crate) fn pool(&self) -> Option<Arc<Pool<I>>> {
+        self.home.pool.upgrade()
+    }
+}
+
+impl<I> fmt::Debug for Member<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("id", &self.id())
+            .field("weight", &self.weight)
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}

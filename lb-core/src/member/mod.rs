@@ -1,0 +1,22 @@
+//! The instances of a pool and what is known of them.
+//!
+//! A [`Member`] is one instance as it stands in the current set. What is known of it (calls in flight, failures,
+//! rests, a strategy's own notes) is its [`MemberState`], which is kept under the instance's id and outlives every
+//! change of the set.
+
+mod ext;
+mod lease;
+#[allow(clippy::module_inception, reason = "the concept and its folder")]
+mod member;
+mod rest;
+mod set;
+mod state;
+
+pub use lease::Lease;
+pub(crate) use member::Home;
+pub use member::Member;
+pub(crate) use rest::Rest;
+pub use rest::RestReason;
+pub(crate) use set::Table;
+pub use set::{MemberSet, Slot, Weights};
+pub use state::MemberState;

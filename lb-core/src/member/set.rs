@@ -1,0 +1,213 @@
+//! The members that can be picked from: [`MemberSet`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::member::Member;
+
+/// Names a member within one [`MemberSet`] and its subsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u32);
+
+impl Slot {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// The number: below the length of the whole set.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a strategy needs to know of a set's weights without looking at each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Weights {
+    /// The largest weight; 0 in an empty set.
+    pub max: u32,
+    /// The smallest weight; 0 in an empty set.
+    pub min: u32,
+    /// The sum of all weights.
+    pub total: u64,
+}
+
+impl Weights {
+    /// Whether all members weigh the same.
+    pub const fn are_equal(&self) -> bool {
+        self.min == self.max
+    }
+}
+
+/// Members per chunk of a [`Table`].
+const CHUNK: usize = 256;
+
+/// A vector of members in chunks: an update copies one chunk and the list of chunks, and shares all other chunks with
+/// the version before. Copying a flat vector would touch the reference count of every member, on the very cache
+/// lines that picks write: at 10,000 members that halves the rate of picks.
+pub(crate) struct Table<I> {
+    chunks: Vec<Arc<Vec<Arc<Member<I>>>>>,
+    len: usize,
+}
+
+impl<I> Clone for Table<I> {
+    fn clone(&self) -> Self {
+        Self { chunks: self.chunks.clone(), len: self.len }
+    }
+}
+
+impl<I> Default for Table<I> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
+    }
+}
+
+impl<I> Table<I> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<&Arc<Member<I>>> {
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    fn chunk_mut(&mut self, chunk: usize) -> &mut Vec<Arc<Member<I>>> {
+        let chunk = &mut self.chunks[chunk];
+        if Arc::get_mut(chunk).is_none() {
+            let mut copy = Vec::with_capacity(CHUNK);
+            copy.extend(chunk.iter().cloned());
+            *chunk = Arc::new(copy);
+        }
+        Arc::make_mut(chunk)
+    }
+
+    /// Appends a member; returns its index.
+    pub(crate) fn push(&mut self, member: Arc<Member<I>>) -> usize {
+        if self.len.is_multiple_of(CHUNK) {
+            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK.min(self.len.max(4)))));
+        }
+        let last = self.chunks.len() - 1;
+        self.chunk_mut(last).push(member);
+        self.len += 1;
+        self.len - 1
+    }
+
+    /// Puts another member at `index`, which must exist.
+    pub(crate) fn replace(&mut self, index: usize, member: Arc<Member<I>>) {
+        self.chunk_mut(index / CHUNK)[index % CHUNK] = member;
+    }
+
+    /// Takes the member at `index`, which must exist, out; the last one takes its place and is returned.
+    pub(crate) fn swap_remove(&mut self, index: usize) -> Option<Arc<Member<I>>> {
+        let last_chunk = self.chunks.len() - 1;
+        let last = self.chunk_mut(last_chunk).pop()?;
+        self.len -= 1;
+        if self.len.is_multiple_of(CHUNK) {
+            self.chunks.pop();
+        }
+        if index == self.len {
+            return None;
+        }
+        self.replace(index, Arc::clone(&last));
+        Some(last)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Member<I>>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+}
+
+/// The members that can be picked from: those with a weight, not draining. Immutable; cloning is O(1), an update
+/// shares what did not change.
+///
+/// A [`subset`](Self::subset) has fewer members under the same slots, so that a strategy built on it yields slots
+/// which its parent understands.
+pub struct MemberSet<I> {
+    table: Arc<Table<I>>,
+    view: Option<Arc<[Slot]>>,
+    weights: Weights,
+}
+
+impl<I> Clone for MemberSet<I> {
+    fn clone(&self) -> Self {
+        Self { table: Arc::clone(&self.table), view: self.view.clone(), weights: self.weights }
+    }
+}
+
+impl<I> Default for MemberSet<I> {
+    fn default() -> Self {
+        Self { table: Arc::default(), view: None, weights: Weights::default() }
+    }
+}
+
+impl<I> MemberSet<I> {
+    pub(crate) fn new(table: Arc<Table<I>>, weights: Weights) -> Self {
+        Self { table, view: None, weights }
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.view.as_ref().map_or(self.table.len, |view| view.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The slot of the member at `position`, from 0 to `len() - 1`. O(1).
+    #[inline]
+    pub fn slot(&self, position: usize) -> Option<Slot> {
+        match &self.view {
+            Some(view) => view.get(position).copied(),
+            None => (position < self.table.len).then(|| Slot::new(position)),
+        }
+    }
+
+    /// The member in a slot of this set or of the one that it is a subset of. O(1).
+    #[inline]
+    pub fn member(&self, slot: Slot) -> Option<&Arc<Member<I>>> {
+        self.table.get(slot.index())
+    }
+
+    /// All members with their slots. The order is stable between updates but for the places of those that leave,
+    /// which the last one takes; it means nothing.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Arc<Member<I>>)> {
+        (0..self.len()).filter_map(|position| {
+            let slot = self.slot(position)?;
+            Some((slot, self.member(slot)?))
+        })
+    }
+
+    /// What is to know of all weights. O(1).
+    pub fn weights(&self) -> Weights {
+        self.weights
+    }
+
+    /// The members in the given slots, under the same slots. O(number of slots). Slots that do not exist are left
+    /// out.
+    pub fn subset(&self, slots: impl IntoIterator<Item = Slot>) -> Self {
+        let view: Arc<[Slot]> = slots.into_iter().filter(|slot| slot.index() < self.table.len).collect();
+        let mut weights = Weights { min: u32::MAX, ..Weights::default() };
+        for slot in &*view {
+            let weight = self.member(*slot).map_or(0, |member| member.weight());
+            weights.max = weights.max.max(weight);
+            weights.min = weights.min.min(weight);
+            weights.total += u64::from(weight);
+        }
+        if view.is_empty() {
+            weights.min = 0;
+        }
+        Self { table: Arc::clone(&self.table), view: Some(view), weights }
+    }
+}
+
+impl<I> fmt::Debug for MemberSet<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemberSet")
+            .field("len", &self.len())
+            .field("weights", &self.weights)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! What is known of one instance, under its id: [`MemberState`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use super::ext::Extensions;
+use super::rest::Rest;
+use crate::failure::FailureKind;
+use crate::time::nanos;
+
+/// What every request writes, on a cache line of its own.
+///
+/// In flight = started − finished: two counters that only grow serve for both the number in flight and the total, at
+/// one atomic addition per end of a request.
+#[derive(Debug, Default)]
+struct Hot {
+    started: AtomicU64,
+    finished: AtomicU64,
+    rest: Rest,
+}
+
+/// What is known of one instance. Kept under its id; survives changes of the set and of the instance itself.
+#[derive(Debug)]
+pub struct MemberState {
+    hot: CachePadded<Hot>,
+    id: Arc<str>,
+    token: u64,
+    failures: [AtomicU64; FailureKind::ALL.len()],
+    cancelled: AtomicU64,
+    /// Consecutive `Unusable` answers: how long it is set aside grows with them.
+    pub(crate) unusable_streak: AtomicU32,
+    /// Moving average of successful attempts' latency, in nanoseconds; 0 is none yet.
+    latency: AtomicU64,
+    /// The same for the time to the first byte, where the closure reports it.
+    first_byte: AtomicU64,
+    ext: Extensions,
+}
+
+impl MemberState {
+    pub(crate) fn new(id: Arc<str>, token: u64) -> Self {
+        Self {
+            hot: CachePadded::default(),
+            id,
+            token,
+            failures: Default::default(),
+            cancelled: AtomicU64::new(0),
+            unusable_streak: AtomicU32::new(0),
+            latency: AtomicU64::new(0),
+            first_byte: AtomicU64::new(0),
+            ext: Extensions::default(),
+        }
+    }
+
+    /// The instance's id.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// A number that no other member of the pool has or had.
+    pub(crate) fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Requests in flight: picked, and neither returned nor dropped. Exact; a load-aware pick may read a value that
+    /// another thread is just changing.
+    pub fn in_flight(&self) -> u64 {
+        // `finished` first: reading it second could count the end of a request whose start was not yet seen.
+        // Acquire pairs with the release in `finish`, which keeps this order also on weakly ordered machines.
+        let finished = self.hot.finished.load(Ordering::Acquire);
+        self.hot.started.load(Ordering::Relaxed).saturating_sub(finished)
+    }
+
+    /// Requests ever given to this instance.
+    pub fn started(&self) -> u64 {
+        self.hot.started.load(Ordering::Relaxed)
+    }
+
+    /// Failures of the given kind.
+    pub fn failures(&self, kind: FailureKind) -> u64 {
+        self.failures[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Attempts dropped before they had an outcome.
+    pub fn cancelled(&self) -> u64 {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Moving average of the latency of successful attempts, over about the last ten that were measured. `None`:
+    /// nothing measured yet. Where no strategy and no deadline needs the latency, one attempt in sixteen is measured
+    /// after the first 256.
+    pub fn latency(&self) -> Option<Duration> {
+        average(&self.latency)
+    }
+
+    /// Moving average of the time to the first byte, of requests that reported it (`Picked::first_byte`).
+    pub fn first_byte(&self) -> Option<Duration> {
+        average(&self.first_byte)
+    }
+
+    /// A strategy's own notes on this instance, made by `T::default()` the first time. Takes no lock.
+    pub fn ext<T: Default + Send + Sync + 'static>(&self) -> &T {
+        self.ext.get()
+    }
+
+    pub(crate) fn rest(&self) -> &Rest {
+        &self.hot.rest
+    }
+
+    /// Counts a request in; returns how many there were before.
+    pub(crate) fn start(&self) -> u64 {
+        self.hot.started.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a request out.
+    pub(crate) fn finish(&self) {
+        // SeqCst: a call that waits for room announces itself and then looks at this counter (see `Signal`).
+        self.hot.finished.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Forgets what is held against the instance; the counters stay.
+    pub(crate) fn pardon(&self) {
+        self.hot.rest.clear();
+        self.unusable_streak.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_failure(&self, kind: FailureKind) {
+        self.failures[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_cancelled(&self) {
+        self.cancelled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a latency into the average.
+    pub(crate) fn observe_latency(&self, latency: Duration) {
+        observe(&self.latency, latency);
+    }
+
+    /// Takes a time to the first byte into the average.
+    pub(crate) fn observe_first_byte(&self, latency: Duration) {
+        observe(&self.first_byte, latency);
+    }
+}
+
+fn average(cell: &AtomicU64) -> Option<Duration> {
+    match cell.load(Ordering::Relaxed) {
+        0 => None,
+        nanos => Some(Duration::from_nanos(nanos)),
+    }
+}
+
+/// A tenth of the sample, nine tenths of what was. Two that arrive at once may lose one of them: it is a statistic.
+fn observe(cell: &AtomicU64, latency: Duration) {
+    let sample = nanos(latency).max(1);
+    let old = cell.load(Ordering::Relaxed);
+    let new = if old == 0 { sample } else { old - old / 10 + sample / 10 };
+    cell.store(new.max(1), Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_flight_is_exact_and_never_negative() {
+        let state = MemberState::new("a".into(), 1);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        state.start();
+                        assert!(state.in_flight() <= 4);
+                        state.finish();
+                    }
+                });
+            }
+        });
+        assert_eq!((state.in_flight(), state.started()), (0, 40_000));
+    }
+
+    #[test]
+    fn latency_follows_the_samples() {
+        let state = MemberState::new("a".into(), 1);
+        assert_eq!(state.latency(), None);
+        for _ in 0..100 {
+            state.observe_latency(Duration::from_millis(20));
+        }
+        let average = state.latency().unwrap();
+        assert!((19..=21).contains(&average.as_millis()), "{average:?}");
+    }
+}

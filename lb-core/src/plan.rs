@@ -1,0 +1,274 @@
+//! What a call does next: [`RetryPlan`], a state machine that knows neither clock nor runtime.
+
+use std::time::Duration;
+
+use crate::config::CallPolicy;
+use crate::failure::{Failure, FailureKind, Scope};
+use crate::instance::ServiceInstance;
+use crate::member::Member;
+use crate::pool::{NoPick, Pool, backoff};
+use crate::random::RandomSource;
+use crate::strategy::Exclusions;
+use crate::time::Time;
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Pick and try, now.
+    Attempt,
+    /// Wait until then (or, if `wakes`, until somebody may have become available), then pick and try.
+    Wait {
+        /// When to go on.
+        until: Time,
+        /// Whether news of an available instance ends the wait.
+        wakes: bool,
+    },
+    /// Give up.
+    Stop(Stop),
+}
+
+/// Why a call gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// The request's own fault.
+    Rejected,
+    /// No instance of this service can do it.
+    Unsuitable,
+    /// It may have been processed, and must not be repeated.
+    NotIdempotent,
+    /// All attempts are used up.
+    MaxRetries,
+    /// The deadline has passed, or would pass in the wait that is due.
+    Deadline {
+        /// How long the next attempt is away.
+        retry_after: Option<Duration>,
+    },
+    /// There is nobody to try.
+    Nobody(NoPick),
+    /// Everybody rests for longer than `max_wait`.
+    Resting {
+        /// How long the next attempt is away; `None` if nobody knows.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What ends a running attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptLimit {
+    /// When it ends.
+    pub at: Time,
+    /// Whether that is the call's deadline and not the attempt's own timeout.
+    pub is_deadline: bool,
+}
+
+/// The retry plan of one call: walks the instances, waits between rounds, keeps to the limits.
+///
+/// Its driver alternates: pick (leaving out [`exclusions`](Self::exclusions)) and run an attempt while it says
+/// [`Next::Attempt`]; tell it [`failed`](Self::failed) or [`nobody`](Self::nobody); do what that returns.
+#[derive(Clone, Debug)]
+pub struct RetryPlan {
+    policy: CallPolicy,
+    idempotent: bool,
+    wait_for_ready: bool,
+    cost: u64,
+    deadline: Option<Time>,
+    attempts: u32,
+    failovers: u32,
+    waits: u32,
+    exclusions: Exclusions,
+    /// Since when this wait for somebody to become available lasts.
+    waiting_since: Option<Time>,
+    /// A fail-over that has a token from the budget but has not found anybody yet.
+    holds_token: bool,
+}
+
+impl RetryPlan {
+    /// The plan of a call that begins now.
+    pub fn new(policy: CallPolicy, started: Time) -> Self {
+        Self {
+            deadline: policy.deadline.map(|deadline| started + deadline),
+            policy,
+            idempotent: true,
+            wait_for_ready: false,
+            cost: 1,
+            attempts: 0,
+            failovers: 0,
+            waits: 0,
+            exclusions: Exclusions::new(),
+            waiting_since: None,
+            holds_token: false,
+        }
+    }
+
+    /// Whether the request may be repeated after a failure that leaves open whether it was processed.
+    #[must_use]
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// Whether to wait for a service that has nobody yet.
+    #[must_use]
+    pub fn wait_for_ready(mut self, wait: bool) -> Self {
+        self.wait_for_ready = wait;
+        self
+    }
+
+    /// What the request costs of a quota counted in tokens.
+    #[must_use]
+    pub fn cost(mut self, cost: u64) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// Whom this round has tried.
+    pub fn exclusions(&self) -> &Exclusions {
+        &self.exclusions
+    }
+
+    /// Attempts begun so far.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The call's deadline.
+    pub fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// The policy it goes by.
+    pub fn policy(&self) -> &CallPolicy {
+        &self.policy
+    }
+
+    /// An attempt begins: somebody was picked. Returns what ends it.
+    pub fn started(&mut self, now: Time) -> Option<AttemptLimit> {
+        self.attempts += 1;
+        self.waiting_since = None;
+        self.holds_token = false;
+        let timeout = self.policy.attempt_timeout.map(|timeout| now + timeout);
+        match (timeout, self.deadline) {
+            (Some(at), Some(deadline)) if at < deadline => Some(AttemptLimit { at, is_deadline: false }),
+            (_, Some(deadline)) => Some(AttemptLimit { at: deadline, is_deadline: true }),
+            (Some(at), None) => Some(AttemptLimit { at, is_deadline: false }),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether an attempt that the deadline cut off had a fair chance, so that it counts as a timeout of the
+    /// instance: at least half of the time that the whole call had.
+    pub fn deadline_is_timeout(&self, elapsed: Duration) -> bool {
+        self.policy.deadline.is_none_or(|deadline| elapsed * 2 >= deadline)
+    }
+
+    /// The attempt on `member` failed.
+    pub fn failed<I: ServiceInstance>(
+        &mut self,
+        failure: Failure,
+        member: &Member<I>,
+        pool: &Pool<I>,
+        now: Time,
+        random: &dyn RandomSource,
+    ) -> Next {
+        let kind = failure.kind();
+        match kind {
+            FailureKind::Rejected => return Next::Stop(Stop::Rejected),
+            FailureKind::Unsuitable => return Next::Stop(Stop::Unsuitable),
+            _ if !kind.is_retryable(self.idempotent) => return Next::Stop(Stop::NotIdempotent),
+            _ if self.attempts > self.policy.max_retries => return Next::Stop(Stop::MaxRetries),
+            _ => {}
+        }
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Next::Stop(Stop::Deadline { retry_after: None });
+        }
+        let with_group = kind == FailureKind::LimitExceeded && failure.scope() == Scope::QuotaGroup;
+        self.exclusions.exclude(member, with_group);
+        if self.failovers >= self.failover_cap(pool.len()) {
+            return self.end_round(pool, now, random);
+        }
+        self.failovers += 1;
+        if pool.budget().withdraw(now) {
+            self.holds_token = true;
+            Next::Attempt
+        } else {
+            // Paced: the round goes on, but at the pace of the backoff.
+            self.wait(pool, now, random)
+        }
+    }
+
+    /// Nobody could be picked.
+    pub fn nobody<I: ServiceInstance>(
+        &mut self,
+        why: NoPick,
+        pool: &Pool<I>,
+        now: Time,
+        random: &dyn RandomSource,
+    ) -> Next {
+        if self.holds_token {
+            self.holds_token = false;
+            pool.budget().refund();
+        }
+        if why == NoPick::NoneEligible && !self.exclusions.is_empty() {
+            return self.end_round(pool, now, random);
+        }
+        let since = *self.waiting_since.get_or_insert(now);
+        if why != NoPick::NoneEligible && !self.wait_for_ready {
+            return Next::Stop(Stop::Nobody(why));
+        }
+        let at = pool.available_at(self.cost, now).unwrap_or(Time::MAX);
+        let give_up = since + self.policy.max_wait;
+        let known = (at != Time::MAX).then(|| at.since(now));
+        if let Some(deadline) = self.deadline
+            && (now >= deadline || (at != Time::MAX && at >= deadline))
+        {
+            return Next::Stop(Stop::Deadline { retry_after: known });
+        }
+        if now >= give_up || (at != Time::MAX && at > give_up) {
+            return Next::Stop(match why {
+                NoPick::NoneEligible => Stop::Resting { retry_after: known },
+                why => Stop::Nobody(why),
+            });
+        }
+        let limit = self.deadline.map_or(give_up, |deadline| deadline.min(give_up));
+        // Somebody who is available and yet was not picked was taken by another call just now: look again soon.
+        let until = if at <= now { now + LOOK_AGAIN } else { at.min(limit) };
+        Next::Wait { until, wakes: true }
+    }
+
+    /// Everybody has had a try: wait, then begin anew with all.
+    fn end_round<I: ServiceInstance>(
+        &mut self,
+        pool: &Pool<I>,
+        now: Time,
+        random: &dyn RandomSource,
+    ) -> Next {
+        self.exclusions.clear();
+        self.failovers = 0;
+        // Taken before the sleep, so that those who wake together have paid already; never a reason to fail.
+        pool.budget().withdraw(now);
+        self.wait(pool, now, random)
+    }
+
+    fn wait<I: ServiceInstance>(&mut self, pool: &Pool<I>, now: Time, random: &dyn RandomSource) -> Next {
+        let until = now + backoff(&self.policy, self.waits, random);
+        self.waits += 1;
+        let available = pool.available_at(self.cost, now).filter(|at| *at != Time::MAX).unwrap_or(now);
+        if available.since(now) > self.policy.max_wait {
+            return Next::Stop(Stop::Resting { retry_after: Some(available.since(now)) });
+        }
+        let ready = until.max(available);
+        if self.deadline.is_some_and(|deadline| ready >= deadline) {
+            return Next::Stop(Stop::Deadline { retry_after: Some(ready.since(now)) });
+        }
+        Next::Wait { until, wakes: false }
+    }
+
+    fn failover_cap(&self, members: usize) -> u32 {
+        let all = u32::try_from(members.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.policy.max_failovers_per_round.unwrap_or(if members <= 32 { all } else { 5 })
+    }
+}
+
+/// How long to wait when somebody seems available but cannot be picked.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);

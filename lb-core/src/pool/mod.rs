@@ -1,0 +1,19 @@
+//! The pool of one service: who is in it, who is chosen, and what an outcome means for whom. Decisions only: no clock,
+//! no runtime. The engine drives it with real time; a simulator drives the same code with its own.
+
+mod backoff;
+mod budget;
+mod build;
+mod departed;
+mod outcome;
+#[allow(clippy::module_inception, reason = "the concept and its folder")]
+mod pool;
+mod published;
+mod stats;
+
+pub use backoff::backoff;
+pub use budget::RetryBudget;
+pub use outcome::{Effect, Measure};
+pub use pool::{NoPick, Pool, PoolContext};
+pub(crate) use published::Published;
+pub use stats::{InstanceStats, ServiceStats};

@@ -1,0 +1,362 @@
+//! [`Pool`]: the decisions about one service.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::budget::RetryBudget;
+use super::build::Members;
+use super::outcome::{self, Effect};
+use super::published::Published;
+use super::stats::{InstanceStats, ServiceStats};
+use crate::config::{CallPolicy, ServiceConfig, StrategySpec};
+use crate::instance::ServiceInstance;
+use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
+use crate::member::{Home, Lease, Member};
+use crate::random::RandomSource;
+use crate::registry::{Entries, Snapshot};
+use crate::signal::Signal;
+use crate::strategy::{
+    Candidates, CoreStrategies, Interest, Outcome, PickRequest, Picker, RoundRobin, Strategy, StrategyFactory,
+};
+use crate::time::{Clock, Time};
+
+/// What the pools of one balancer share.
+pub struct PoolContext<I> {
+    /// The strategy of services whose configuration names none.
+    pub strategy: Arc<dyn Strategy<I>>,
+    /// Builds the strategies that configurations name.
+    pub factory: Arc<dyn StrategyFactory<I>>,
+    /// The configuration of services that have none in the registry.
+    pub config: ServiceConfig,
+    pub(crate) groups: QuotaGroups,
+    pub(crate) signal: Arc<Signal>,
+}
+
+impl<I: ServiceInstance> PoolContext<I> {
+    /// Everything at its default: round robin, default configuration, declared limits.
+    pub fn new() -> Self {
+        Self::with_limiters(Arc::new(DeclaredLimiters))
+    }
+
+    /// Everything at its default but the limiters of quota groups.
+    pub fn with_limiters(limiters: Arc<dyn LimiterFactory>) -> Self {
+        Self {
+            strategy: Arc::new(RoundRobin::new()),
+            factory: Arc::new(CoreStrategies),
+            config: ServiceConfig::default(),
+            groups: QuotaGroups::new(limiters),
+            signal: Arc::default(),
+        }
+    }
+}
+
+impl<I: ServiceInstance> Default for PoolContext<I> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<I> fmt::Debug for PoolContext<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolContext").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Why nobody was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoPick {
+    /// The registry does not know the service.
+    Unknown,
+    /// The service has no instance.
+    Empty,
+    /// It has instances, but all drain, start, or have weight 0.
+    Drained,
+    /// There are instances, but none is eligible: tried already, resting, or without room.
+    NoneEligible,
+}
+
+/// The decisions about one service: who is in the set, who is picked, what an outcome means for whom.
+///
+/// Picks read one immutable value (one atomic load, no lock); [`apply`](Self::apply) replaces it. What a pick reads
+/// may be older than the newest snapshot by the time that a concurrent `apply` takes; the member that it leads to is
+/// owned by the lease, so it never dangles and is never mistaken for another.
+pub struct Pool<I> {
+    service: Arc<str>,
+    context: Arc<PoolContext<I>>,
+    published: ArcSwap<Published<I>>,
+    writer: Mutex<Writer<I>>,
+    budget: RetryBudget,
+}
+
+struct Writer<I> {
+    members: Members<I>,
+    applied: Option<Arc<Snapshot<I>>>,
+    spec: Option<StrategySpec>,
+}
+
+impl<I: ServiceInstance> Pool<I> {
+    /// An empty pool.
+    pub fn new(service: impl Into<Arc<str>>, context: Arc<PoolContext<I>>, now: Time) -> Arc<Self> {
+        Arc::new_cyclic(|this| {
+            let signal = Arc::clone(&context.signal);
+            let home = Home { service: service.into(), signal, pool: Weak::clone(this) };
+            Self::at_home(Arc::new(home), context, now)
+        })
+    }
+
+    fn at_home(home: Arc<Home<I>>, context: Arc<PoolContext<I>>, now: Time) -> Self {
+        let service = Arc::clone(&home.service);
+        let writer = Writer { members: Members::new(home), applied: None, spec: None };
+        let set = writer.members.set();
+        let picker: Arc<dyn Picker<I>> = context.strategy.picker(&set, None).into();
+        let published = Published {
+            interest: picker.interest(),
+            policy: CallPolicy::of(&context.config),
+            strategy: Arc::clone(&context.strategy),
+            snapshot: Arc::new(Snapshot::new(Entries::default(), None, crate::registry::Revision::NONE)),
+            set,
+            picker,
+        };
+        Self {
+            budget: RetryBudget::new(context.config.retry_budget(), now),
+            published: ArcSwap::from_pointee(published),
+            writer: Mutex::new(writer),
+            service,
+            context,
+        }
+    }
+
+    /// The service.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
+    /// Takes over the snapshot that `latest` returns, if it is not in force yet. The next pick sees it. When several
+    /// threads come with news at once, one rebuild serves those that wait for it meanwhile.
+    ///
+    /// O(changed instances · log n) and whatever the strategy's picker costs to build.
+    pub fn apply(&self, latest: impl FnOnce() -> Arc<Snapshot<I>>, now: Time) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked for under the lock: a thread that waited for it finds that its news is in force already.
+        let snapshot = latest();
+        if writer.applied.as_ref().is_some_and(|applied| Arc::ptr_eq(applied, &snapshot)) {
+            return;
+        }
+        let current = self.published.load();
+        let changes = writer.members.apply(&snapshot.entries, &self.context.groups, now);
+        let config = snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
+        self.budget.configure(config.retry_budget());
+        let strategy = self.strategy(&mut writer, config, &current);
+        let same = changes == 0 && Arc::ptr_eq(&strategy, &current.strategy);
+        let (set, picker) = if same {
+            (current.set.clone(), Arc::clone(&current.picker))
+        } else {
+            let set = writer.members.set();
+            let picker = strategy.picker(&set, Some(&*current.picker)).into();
+            (set, picker)
+        };
+        tracing::debug!(
+            service = %self.service, revision = %snapshot.revision, changes, instances = set.len(), "instance set applied"
+        );
+        let published = Published {
+            interest: picker.interest(),
+            policy: CallPolicy::of(config),
+            snapshot: Arc::clone(&snapshot),
+            strategy,
+            set,
+            picker,
+        };
+        drop(current);
+        self.published.store(Arc::new(published));
+        writer.applied = Some(snapshot);
+        drop(writer);
+        self.context.signal.wake_waiting();
+    }
+
+    /// The strategy that the configuration asks for; the one in force if that cannot be had.
+    fn strategy(
+        &self,
+        writer: &mut Writer<I>,
+        config: &ServiceConfig,
+        current: &Published<I>,
+    ) -> Arc<dyn Strategy<I>> {
+        if writer.spec.as_ref() == config.strategy() && writer.applied.is_some() {
+            return Arc::clone(&current.strategy);
+        }
+        writer.spec = config.strategy().cloned();
+        let Some(spec) = config.strategy() else { return Arc::clone(&self.context.strategy) };
+        self.context.factory.build(spec).unwrap_or_else(|error| {
+            tracing::warn!(
+                service = %self.service, %error, in_force = current.strategy.name(),
+                "the configured strategy cannot be built; the one in force stays"
+            );
+            Arc::clone(&current.strategy)
+        })
+    }
+
+    /// Picks a member and counts a request in.
+    pub fn acquire(
+        &self,
+        request: PickRequest<'_>,
+        clock: &dyn Clock,
+        random: &dyn RandomSource,
+    ) -> Result<Lease<I>, NoPick> {
+        self.acquire_from(&self.published.load(), request, clock, random)
+    }
+
+    #[inline]
+    pub(crate) fn acquire_from(
+        &self,
+        published: &Published<I>,
+        request: PickRequest<'_>,
+        clock: &dyn Clock,
+        random: &dyn RandomSource,
+    ) -> Result<Lease<I>, NoPick> {
+        let set = &published.set;
+        if set.is_empty() {
+            return Err(nobody(&published.snapshot));
+        }
+        let candidates = Candidates::new(set, request, clock, random);
+        let mut own_picks = 0;
+        loop {
+            // A strategy that keeps choosing whom it must not is helped out, so that it cannot stop a call.
+            let slot = if own_picks <= set.len() {
+                published.picker.pick(&candidates)
+            } else {
+                candidates.any_eligible(set)
+            };
+            own_picks += 1;
+            let Some(slot) = slot else {
+                if candidates.allow_last_resort() {
+                    own_picks = 0;
+                    continue;
+                }
+                return Err(NoPick::NoneEligible);
+            };
+            match candidates.member(slot) {
+                Some(member) if candidates.is_eligible(slot) => {
+                    if let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now()) {
+                        self.started(published, &lease);
+                        return Ok(lease);
+                    }
+                }
+                _ => {}
+            }
+            candidates.refuse(slot);
+        }
+    }
+
+    #[inline]
+    fn started(&self, published: &Published<I>, lease: &Lease<I>) {
+        // In batches, because the budget is shared by all threads.
+        if lease.ordinal() % 16 == 15 {
+            self.budget.deposit(16);
+        }
+        if published.interest.starts {
+            published.picker.on_start(lease.member());
+        }
+    }
+
+    pub(crate) fn published(&self) -> Guard<Arc<Published<I>>> {
+        self.published.load()
+    }
+
+    /// Takes an outcome in: counts it, rests or sets aside the instance if that follows, tells the strategy.
+    pub fn record(&self, member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
+        let effect = outcome::apply(member, outcome, now);
+        let published = self.published.load();
+        if published.interest.outcomes {
+            published.picker.on_outcome(member, outcome);
+        }
+        effect
+    }
+
+    /// The earliest time at which somebody could be picked by a new round: `now` if somebody can at once, `None` if
+    /// there is nobody at all. O(1) while most members are available, else O(n).
+    pub fn available_at(&self, cost: u64, now: Time) -> Option<Time> {
+        let published = self.published.load();
+        let mut earliest: Option<Time> = None;
+        for (_, member) in published.set.iter() {
+            let at = member.available_at(cost, now);
+            if at <= now {
+                return Some(now);
+            }
+            earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+        }
+        earliest
+    }
+
+    /// The policy of calls to this service.
+    pub fn policy(&self) -> CallPolicy {
+        self.published.load().policy
+    }
+
+    /// Which hooks the strategy in force has a use for.
+    pub fn interest(&self) -> Interest {
+        self.published.load().interest
+    }
+
+    /// How many members can be picked from.
+    pub fn len(&self) -> usize {
+        self.published.load().set.len()
+    }
+
+    /// Whether there is nobody to pick.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the registry knows the service.
+    pub fn is_known(&self) -> bool {
+        self.published.load().snapshot.is_known()
+    }
+
+    /// The retry budget.
+    pub fn budget(&self) -> &RetryBudget {
+        &self.budget
+    }
+
+    /// The instance of that id, with or without a weight.
+    pub fn member(&self, id: &str) -> Option<Arc<Member<I>>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).members.get(id).cloned()
+    }
+
+    /// What is known of the service. O(n log n).
+    pub fn stats(&self, waiting: usize, now: Time) -> ServiceStats {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = self.published.load();
+        let here = writer.members.all().map(|member| InstanceStats::of(member, now));
+        let mut instances: Vec<_> =
+            here.chain(writer.members.leaving().map(|state| InstanceStats::gone(state))).collect();
+        instances.sort_by(|a, b| a.id.cmp(&b.id));
+        ServiceStats {
+            service: Arc::clone(&self.service),
+            strategy: published.strategy.name().to_owned(),
+            revision: published.snapshot.revision,
+            freshness: published.snapshot.freshness,
+            skipped: published.snapshot.skipped,
+            waiting,
+            retry_tokens: self.budget.tokens(),
+            instances,
+        }
+    }
+}
+
+fn nobody<I: ServiceInstance>(snapshot: &Snapshot<I>) -> NoPick {
+    if !snapshot.entries.is_empty() {
+        NoPick::Drained
+    } else if snapshot.is_known() {
+        NoPick::Empty
+    } else {
+        NoPick::Unknown
+    }
+}
+
+impl<I> fmt::Debug for Pool<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("service", &self.service).finish_non_exhaustive()
+    }
+}

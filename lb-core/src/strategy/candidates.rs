@@ -1,0 +1,228 @@
+//! The view that a picker has of one attempt: [`Candidates`].
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Member, MemberSet, Slot};
+use crate::random::RandomSource;
+use crate::time::{Clock, LazyNow, Time};
+
+/// What a call has already tried in this round: members, and quota groups that said no. Allocates nothing for the
+/// first eight.
+#[derive(Clone, Debug, Default)]
+pub struct Exclusions {
+    members: SmallVec<[u64; 8]>,
+    groups: SmallVec<[u64; 2]>,
+}
+
+impl Exclusions {
+    /// Nothing tried yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves the member out; with its quota group if `with_group`.
+    pub fn exclude<I>(&mut self, member: &Member<I>, with_group: bool) {
+        self.members.push(member.state().token());
+        if with_group && let Some(group) = member.quota_group() {
+            self.groups.push(group.token());
+        }
+    }
+
+    /// Forgets everything: a new round.
+    pub fn clear(&mut self) {
+        self.members.clear();
+        self.groups.clear();
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// How many members were left out one by one.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    fn contains<I>(&self, member: &Member<I>) -> bool {
+        self.members.contains(&member.state().token())
+            || (!self.groups.is_empty()
+                && member.quota_group().is_some_and(|group| self.groups.contains(&group.token())))
+    }
+}
+
+/// What is known of the request that a member is sought for.
+#[derive(Clone, Copy, Debug)]
+pub struct PickRequest<'a> {
+    /// What the call has tried already.
+    pub exclusions: &'a Exclusions,
+    /// The hash of the request's key, for strategies that hash.
+    pub hash_key: Option<u64>,
+    /// What the request will use of a quota counted in tokens.
+    pub cost: u64,
+}
+
+impl<'a> PickRequest<'a> {
+    /// A request without key, of cost 1.
+    pub const fn new(exclusions: &'a Exclusions) -> Self {
+        Self { exclusions, hash_key: None, cost: 1 }
+    }
+}
+
+/// How often [`Candidates::any_eligible`] draws at random before it looks at everybody.
+const DRAWS: usize = 16;
+
+/// The view for one attempt: who could be picked, and what is known of the request. Lives on the stack.
+pub struct Candidates<'a, I> {
+    set: &'a MemberSet<I>,
+    request: PickRequest<'a>,
+    refused: RefCell<SmallVec<[Slot; 4]>>,
+    last_resort: Cell<bool>,
+    now: LazyNow<'a>,
+    random: &'a dyn RandomSource,
+}
+
+impl<'a, I> Candidates<'a, I> {
+    /// The view of `set` for one request. The engine makes it; so do tests and simulators.
+    pub fn new(
+        set: &'a MemberSet<I>,
+        request: PickRequest<'a>,
+        clock: &'a dyn Clock,
+        random: &'a dyn RandomSource,
+    ) -> Self {
+        Self {
+            set,
+            request,
+            refused: RefCell::default(),
+            last_resort: Cell::new(false),
+            now: LazyNow::new(clock),
+            random,
+        }
+    }
+
+    /// How many members there are, eligible or not.
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// The member in a slot.
+    #[inline]
+    pub fn member(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
+        self.set.member(slot)
+    }
+
+    /// Whether the member in `slot` may be picked now: not tried by this call in this round, not resting, and known
+    /// to have room. A hint: the engine may still be refused by the member's quota, and asks again then.
+    #[inline]
+    pub fn is_eligible(&self, slot: Slot) -> bool {
+        self.set.member(slot).is_some_and(|member| self.admits(slot, member))
+    }
+
+    #[inline]
+    fn admits(&self, slot: Slot, member: &Member<I>) -> bool {
+        if member.is_resting(&self.now) || (member.is_suspect() && !self.last_resort.get()) {
+            return false;
+        }
+        (self.request.exclusions.is_empty() || !self.request.exclusions.contains(member))
+            && !self.refused.borrow().contains(&slot)
+    }
+
+    /// The eligible members of `set` (the picker's own, or a subset). O(number of members).
+    pub fn eligible<'s>(&self, set: &'s MemberSet<I>) -> impl Iterator<Item = (Slot, &'s Arc<Member<I>>)> {
+        set.iter().filter(|(slot, member)| self.admits(*slot, member))
+    }
+
+    /// Any eligible member of `set`, each with a chance in proportion to its weight. Expected O(1) while most members
+    /// weigh the same and are eligible; else O(number of members).
+    pub fn any_eligible(&self, set: &MemberSet<I>) -> Option<Slot> {
+        if set.weights().are_equal() {
+            for _ in 0..DRAWS {
+                let slot = set.slot(self.random_below(set.len()))?;
+                if self.is_eligible(slot) {
+                    return Some(slot);
+                }
+            }
+        }
+        let (mut chosen, mut total) = (None, 0.0);
+        for (slot, member) in self.eligible(set) {
+            let weight = self.weight(member);
+            total += weight;
+            if self.random.unit() * total < weight {
+                chosen = Some(slot);
+            }
+        }
+        chosen
+    }
+
+    /// The member's weight in force, as a fraction of how far it has warmed up.
+    pub fn weight(&self, member: &Member<I>) -> f64 {
+        f64::from(member.weight())
+    }
+
+    /// What is left of the member's quota, from 0 to 1. Reads the clock if it has a quota.
+    pub fn headroom(&self, member: &Member<I>) -> f64 {
+        if member.quota_group().is_some() { member.headroom(self.now()) } else { 1.0 }
+    }
+
+    /// The hash of the request's key, if it has one.
+    pub fn hash_key(&self) -> Option<u64> {
+        self.request.hash_key
+    }
+
+    /// What the request will use of a quota counted in tokens.
+    pub fn cost(&self) -> u64 {
+        self.request.cost
+    }
+
+    /// The time of this attempt. Read from the clock the first time, about 20 ns.
+    pub fn now(&self) -> Time {
+        self.now.get()
+    }
+
+    /// A random number in `0..n`; 0 if `n` is 0.
+    pub fn random_below(&self, n: usize) -> usize {
+        self.random.below(n)
+    }
+
+    /// A random number in `0.0..1.0`.
+    pub fn random_unit(&self) -> f64 {
+        self.random.unit()
+    }
+
+    /// 64 random bits.
+    pub fn random_bits(&self) -> u64 {
+        self.random.next_u64()
+    }
+
+    pub(crate) fn lazy_now(&self) -> &LazyNow<'a> {
+        &self.now
+    }
+
+    /// Leaves a slot out for the rest of this attempt, without counting it as tried.
+    pub(crate) fn refuse(&self, slot: Slot) {
+        self.refused.borrow_mut().push(slot);
+    }
+
+    /// From now on members that are chosen last are eligible, too. Returns whether that was news.
+    pub(crate) fn allow_last_resort(&self) -> bool {
+        !self.last_resort.replace(true)
+    }
+}
+
+impl<I> fmt::Debug for Candidates<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidates")
+            .field("len", &self.len())
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,66 @@
+//! What a call has tried: [`Trail`].
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::config::human;
+use crate::failure::Failure;
+
+/// Why an attempt was made where it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Why {
+    /// The call's first attempt.
+    First,
+    /// At once after a failure, on an instance that this round had not tried.
+    Failover,
+    /// After a wait.
+    Retry,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The instance's id.
+    pub instance: Arc<str>,
+    /// What came of it; `None` is a success.
+    pub failure: Option<Failure>,
+    /// How long it took.
+    #[serde(with = "human")]
+    pub elapsed: Duration,
+    /// Why it was made there.
+    pub why: Why,
+}
+
+/// The attempts of one call, in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Trail(pub(crate) Vec<Attempt>);
+
+impl Deref for Trail {
+    type Target = [Attempt];
+    fn deref(&self) -> &[Attempt] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, attempt) in self.iter().enumerate() {
+            let separator = if n == 0 { "" } else { ", " };
+            write!(f, "{separator}{}: ", attempt.instance)?;
+            match attempt.failure {
+                Some(failure) => write!(f, "{failure}")?,
+                None => f.write_str("ok")?,
+            }
+            write!(f, " after {:?}", attempt.elapsed)?;
+        }
+        Ok(())
+    }
+}
