@@ -252,7 +252,7 @@ impl<E> fmt::Display for Error<E> {
                 write!(f, "gave up after {} attempts in {:?} (`deadline`)", call.trail.len(), call.elapsed)?;
             }
             Self::Overloaded { .. } => {
-                f.write_str("too many calls wait for an instance already (`max_waiting`)")?
+                f.write_str("too many calls wait for an instance already (`max_waiting`)")?;
             }
             Self::NotIdempotent { .. } => {
                 f.write_str(

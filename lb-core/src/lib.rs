@@ -1,6 +1,7 @@
 //! The core of `loadbalance`.
 
 pub mod config;
+mod engine;
 mod error;
 pub mod failure;
 mod instance;
@@ -21,6 +22,8 @@ mod trail;
 pub use config::{
     CallPolicy, ConfigError, RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, StrategySpec,
 };
+pub use engine::{Builder, LoadBalancer, Picked, Service, Traced};
+pub use error::{CallReport, Cause, Error, PickError, Unavailable};
 pub use failure::{ByError, Classifier, Classify, Failure, FailureKind, Scope};
 pub use instance::{Instance, ServiceInstance};
 pub use limits::Limits;
@@ -29,3 +32,4 @@ pub use random::{RandomSource, SeededRandom, ThreadRandom};
 pub use registry::{RegistryError, ServiceRegistry};
 pub use request_error::RequestError;
 pub use time::{Clock, Time};
+pub use trail::{Attempt, Trail, Why};

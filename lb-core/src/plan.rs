@@ -27,6 +27,11 @@ pub enum Next {
     Stop(Stop),
 }
 
+impl Next {
+    /// Get in line with those who wait for somebody to become available.
+    pub(crate) const LINE: Self = Self::Wait { until: Time::MAX, wakes: true };
+}
+
 /// Why a call gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -142,6 +147,12 @@ impl RetryPlan {
         &self.policy
     }
 
+    /// A wait for somebody to become available begins, or goes on. Returns when it is given up.
+    pub fn gives_up_waiting_at(&mut self, now: Time) -> Time {
+        let give_up = *self.waiting_since.get_or_insert(now) + self.policy.max_wait;
+        self.deadline.map_or(give_up, |deadline| deadline.min(give_up))
+    }
+
     /// An attempt begins: somebody was picked. Returns what ends it.
     pub fn started(&mut self, now: Time) -> Option<AttemptLimit> {
         self.attempts += 1;
@@ -212,25 +223,23 @@ impl RetryPlan {
         if why == NoPick::NoneEligible && !self.exclusions.is_empty() {
             return self.end_round(pool, now, random);
         }
-        let since = *self.waiting_since.get_or_insert(now);
+        let limit = self.gives_up_waiting_at(now);
         if why != NoPick::NoneEligible && !self.wait_for_ready {
             return Next::Stop(Stop::Nobody(why));
         }
         let at = pool.available_at(self.cost, now).unwrap_or(Time::MAX);
-        let give_up = since + self.policy.max_wait;
         let known = (at != Time::MAX).then(|| at.since(now));
         if let Some(deadline) = self.deadline
             && (now >= deadline || (at != Time::MAX && at >= deadline))
         {
             return Next::Stop(Stop::Deadline { retry_after: known });
         }
-        if now >= give_up || (at != Time::MAX && at > give_up) {
+        if now >= limit || (at != Time::MAX && at > limit) {
             return Next::Stop(match why {
                 NoPick::NoneEligible => Stop::Resting { retry_after: known },
                 why => Stop::Nobody(why),
             });
         }
-        let limit = self.deadline.map_or(give_up, |deadline| deadline.min(give_up));
         // Somebody who is available and yet was not picked was taken by another call just now: look again soon.
         let until = if at <= now { now + LOOK_AGAIN } else { at.min(limit) };
         Next::Wait { until, wakes: true }

@@ -91,7 +91,7 @@ impl Default for RetryBudgetConfig {
 /// assert!(error.to_string().contains("retry_backoff"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields", into = "Fields")]
 #[non_exhaustive]
 pub struct ServiceConfig {
@@ -231,12 +231,6 @@ impl TryFrom<Fields> for ServiceConfig {
 impl From<ServiceConfig> for Fields {
     fn from(config: ServiceConfig) -> Self {
         config.fields
-    }
-}
-
-impl Default for ServiceConfig {
-    fn default() -> Self {
-        Self { fields: Fields::default() }
     }
 }
 

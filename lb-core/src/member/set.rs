@@ -63,10 +63,6 @@ impl<I> Default for Table<I> {
 }
 
 impl<I> Table<I> {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     #[inline]
     fn get(&self, index: usize) -> Option<&Arc<Member<I>>> {
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)
@@ -111,10 +107,6 @@ impl<I> Table<I> {
         }
         self.replace(index, Arc::clone(&last));
         Some(last)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Member<I>>> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 }
 

@@ -28,12 +28,12 @@ pub enum Effect {
 /// Which attempts are measured although nobody needs their latency: all of the first 256, then one in sixteen. Enough
 /// for statistics, and most calls save a clock read.
 #[derive(Clone, Copy, Debug)]
-pub struct Measure;
+pub(crate) struct Measure;
 
 impl Measure {
     /// Whether to measure the attempt that was preceded by `ordinal` others on its instance.
     #[inline]
-    pub const fn sampled(ordinal: u64) -> bool {
+    pub(crate) const fn sampled(ordinal: u64) -> bool {
         ordinal < 256 || ordinal.is_multiple_of(16)
     }
 }

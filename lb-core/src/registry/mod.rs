@@ -17,6 +17,7 @@ pub mod validate;
 pub use announcement::{Announcement, AnnouncementKeeper};
 pub use entry::{Entry, InstanceState, Override};
 pub use error::RegistryError;
+pub(crate) use publisher::SnapshotReader;
 pub use publisher::{Publisher, PublisherGone, SnapshotWatch};
 pub use service_registry::ServiceRegistry;
 pub use snapshot::{ConfigEntry, Entries, EntryChange, Freshness, Revision, Snapshot};

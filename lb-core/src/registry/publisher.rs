@@ -130,7 +130,7 @@ impl<I: ServiceInstance> SnapshotWatch<I> {
         self
     }
 
-    /// A reader of the latest snapshot that does not wait for changes and does not keep the registry's guard.
+    /// A reader without the listener and the registry's guard.
     pub(crate) fn reader(&self) -> SnapshotReader<I> {
         SnapshotReader(self.receiver.clone())
     }
@@ -142,11 +142,21 @@ impl<I> fmt::Debug for SnapshotWatch<I> {
     }
 }
 
-/// Reads the latest snapshot.
+/// Reads the latest snapshot, and waits for the next.
 pub(crate) struct SnapshotReader<I>(watch::Receiver<Arc<Snapshot<I>>>);
+
+impl<I> Clone for SnapshotReader<I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<I> SnapshotReader<I> {
     pub(crate) fn current(&self) -> Arc<Snapshot<I>> {
         Arc::clone(&self.0.borrow())
+    }
+
+    pub(crate) async fn changed(&mut self) -> Result<(), PublisherGone> {
+        self.0.changed().await.map_err(|_| PublisherGone)
     }
 }

@@ -1,0 +1,199 @@
+//! [`LoadBalancer`]: the front door.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::builder::Builder;
+use super::call::{Call, Target};
+use super::directory::Directory;
+use super::picked::Picked;
+use super::random::Random;
+use super::service::Service;
+use crate::error::{Error, PickError};
+use crate::failure::{ByError, Classifier};
+use crate::instance::ServiceInstance;
+use crate::options::CallOptions;
+use crate::pool::ServiceStats;
+use crate::random::RandomSource;
+use crate::registry::ServiceRegistry;
+use crate::trail::Trail;
+
+/// Picks an instance of a service, runs your closure on it, learns from the outcome, and goes elsewhere when that
+/// instance could not serve.
+///
+/// `Clone` (one reference count), `Send`, `Sync`. Its methods need a tokio runtime with time enabled. Dropping the
+/// last clone ends all background tasks.
+pub struct LoadBalancer<I: ServiceInstance> {
+    inner: Arc<Inner<I>>,
+}
+
+pub(super) struct Inner<I> {
+    pub(super) directory: Arc<Directory<I>>,
+    pub(super) random: Random,
+}
+
+/// A success and the attempts that led to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Traced<T> {
+    /// What the closure returned.
+    pub value: T,
+    /// All attempts, the last of which succeeded.
+    pub trail: Trail,
+}
+
+impl<I: ServiceInstance> LoadBalancer<I> {
+    /// A balancer over the instances of `registry`, with round robin and the default configuration.
+    pub fn new(registry: impl ServiceRegistry<I>) -> Self {
+        Self::builder(registry).build()
+    }
+
+    /// A balancer of which something is to be different from the default.
+    pub fn builder(registry: impl ServiceRegistry<I>) -> Builder<I> {
+        Builder::new(registry)
+    }
+
+    pub(super) fn from_inner(inner: Inner<I>) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn directory(&self) -> &Directory<I> {
+        &self.inner.directory
+    }
+
+    pub(crate) fn random(&self) -> &dyn RandomSource {
+        &self.inner.random
+    }
+
+    /// Runs `f` on an instance of `service`, and on others if need be, until it works or the service's configuration
+    /// says stop.
+    ///
+    /// `f` is called once per attempt with the instance that was picked; a failed attempt is dropped before the next
+    /// begins. What its error means is asked of [`Classify`](crate::Classify).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Each carries the attempts made and the last cause.
+    ///
+    /// # Cancellation
+    ///
+    /// Cancel-safe: dropping the future at any await leaves no trace but a cancelled attempt in the statistics. The
+    /// same holds for a closure that panics.
+    ///
+    /// # Closures that do not compile
+    ///
+    /// Borrowing from outside works as `async |i| …` and as `|i| async move { … }`. Two forms do not:
+    ///
+    /// An async closure that *mutates* what it captures: its future would hold the borrow while the next attempt needs
+    /// it. Use a `Cell`, an atomic or a mutex:
+    ///
+    /// ```compile_fail
+    /// # async fn f(lb: lb_core::LoadBalancer<lb_core::Instance>) {
+    /// let mut attempts = 0;
+    /// lb.execute("s", async |_| { attempts += 1; Ok::<_, lb_core::RequestError>(()) }).await;
+    /// # }
+    /// ```
+    /// ```
+    /// # async fn f(lb: lb_core::LoadBalancer<lb_core::Instance>) {
+    /// let attempts = std::cell::Cell::new(0);
+    /// let _ = lb.execute("s", async |_| { attempts.set(attempts.get() + 1); Ok::<_, lb_core::RequestError>(()) }).await;
+    /// # }
+    /// ```
+    ///
+    /// *Moving* an owned value into `async move` (E0507): there may be a second attempt, which needs it again. Borrow
+    /// it, or clone it per attempt:
+    ///
+    /// ```compile_fail,E0507
+    /// # async fn send(body: String) -> Result<(), lb_core::RequestError> { Ok(()) }
+    /// # async fn f(lb: lb_core::LoadBalancer<lb_core::Instance>) {
+    /// let body = String::new();
+    /// lb.execute("s", |_| async move { send(body).await }).await;
+    /// # }
+    /// ```
+    /// ```
+    /// # async fn send(body: String) -> Result<(), lb_core::RequestError> { Ok(()) }
+    /// # async fn f(lb: lb_core::LoadBalancer<lb_core::Instance>) {
+    /// let body = String::new();
+    /// let _ = lb.execute("s", |_| { let body = body.clone(); async move { send(body).await } }).await;
+    /// # }
+    /// ```
+    pub async fn execute<T, E, F, Fut>(&self, service: &str, f: F) -> Result<T, Error<E>>
+    where
+        ByError: Classifier<T, E>,
+        F: FnMut(Picked<I>) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.execute_with(service, CallOptions::new(), f).await
+    }
+
+    /// Like [`execute`](Self::execute), with options of this call.
+    pub async fn execute_with<T, E, C, F, Fut>(
+        &self,
+        service: &str,
+        options: CallOptions<C>,
+        f: F,
+    ) -> Result<T, Error<E>>
+    where
+        C: Classifier<T, E>,
+        F: FnMut(Picked<I>) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.call(service, &options).run(&options, f).await
+    }
+
+    /// Like [`execute_with`](Self::execute_with), and tells the attempts of a success, too. Reads the clock once more
+    /// and allocates the trail.
+    pub async fn execute_traced<T, E, C, F, Fut>(
+        &self,
+        service: &str,
+        options: CallOptions<C>,
+        f: F,
+    ) -> Result<Traced<T>, Error<E>>
+    where
+        C: Classifier<T, E>,
+        F: FnMut(Picked<I>) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut call = self.call(service, &options).traced();
+        let value = call.run(&options, f).await?;
+        Ok(Traced { value, trail: call.into_trail() })
+    }
+
+    /// Picks an instance for a request that cannot be a closure: a proxy's, a long stream's. Waits for one as
+    /// `execute` would; does not retry. Say how it ended with [`Picked::finish`] or [`Picked::fail`].
+    pub async fn pick<C>(&self, service: &str, options: &CallOptions<C>) -> Result<Picked<I>, PickError> {
+        self.call(service, options).pick(options).await
+    }
+
+    /// A handle on one service: calls through it save the look-up of the name. Does not ask the registry; the first
+    /// call does.
+    pub fn service(&self, name: impl Into<Arc<str>>) -> Service<I> {
+        Service::new(self.clone(), name.into())
+    }
+
+    /// What the balancer knows of a service; `None` if it has not been called yet or was let go. O(n log n).
+    pub fn stats(&self, service: &str) -> Option<ServiceStats> {
+        self.directory().map().get(service).map(|served| served.stats())
+    }
+
+    /// The registry that the balancer reads.
+    pub fn registry(&self) -> &Arc<dyn ServiceRegistry<I>> {
+        self.directory().registry()
+    }
+
+    fn call<'a, C>(&'a self, service: &'a str, options: &CallOptions<C>) -> Call<'a, I> {
+        Call::new(self.directory(), self.random(), Target::Name(service), options)
+    }
+}
+
+impl<I: ServiceInstance> Clone for LoadBalancer<I> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<I: ServiceInstance> fmt::Debug for LoadBalancer<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadBalancer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,113 @@
+//! Builds a [`LoadBalancer`].
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::balancer::{Inner, LoadBalancer};
+use super::clock::EngineClock;
+use super::directory::Directory;
+use super::random::Random;
+use crate::config::ServiceConfig;
+use crate::instance::ServiceInstance;
+use crate::limit::{DeclaredLimiters, LimiterFactory};
+use crate::pool::PoolContext;
+use crate::random::{SeededRandom, ThreadRandom};
+use crate::registry::ServiceRegistry;
+use crate::strategy::{Strategy, StrategyFactory};
+
+/// Builds a [`LoadBalancer`]. `L` is what [`build`](Self::build) returns: a crate that wraps the balancer names its own
+/// type.
+#[must_use]
+pub struct Builder<I: ServiceInstance, L = LoadBalancer<I>> {
+    registry: Arc<dyn ServiceRegistry<I>>,
+    strategy: Option<Arc<dyn Strategy<I>>>,
+    factory: Option<Arc<dyn StrategyFactory<I>>>,
+    limiters: Arc<dyn LimiterFactory>,
+    config: ServiceConfig,
+    seed: Option<u64>,
+    idle: Duration,
+    result: PhantomData<fn() -> L>,
+}
+
+impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
+    /// Everything at its default.
+    pub fn new(registry: impl ServiceRegistry<I>) -> Self {
+        Self {
+            registry: Arc::new(registry),
+            strategy: None,
+            factory: None,
+            limiters: Arc::new(DeclaredLimiters),
+            config: ServiceConfig::default(),
+            seed: None,
+            idle: Duration::from_secs(600),
+            result: PhantomData,
+        }
+    }
+
+    /// The strategy of services whose configuration names none. Default: round robin.
+    pub fn strategy(mut self, strategy: impl Strategy<I>) -> Self {
+        self.strategy = Some(Arc::new(strategy));
+        self
+    }
+
+    /// Builds the strategies that configurations in the registry name. Default: those that come with the library.
+    pub fn strategy_factory(mut self, factory: impl StrategyFactory<I>) -> Self {
+        self.factory = Some(Arc::new(factory));
+        self
+    }
+
+    /// Makes the limiters of quota groups. Default: [`DeclaredLimiters`].
+    pub fn limiters(mut self, limiters: impl LimiterFactory) -> Self {
+        self.limiters = Arc::new(limiters);
+        self
+    }
+
+    /// The configuration of services that have none in the registry. Default: [`ServiceConfig::default`].
+    pub fn config(mut self, config: ServiceConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Makes all chance the same on every run (as long as the calls come in the same order). Default: one generator
+    /// per thread, seeded from the operating system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// After how long without a call a service is let go, with its statistics; the next call looks it up anew.
+    /// Default 10 minutes; at least one second.
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.idle = idle.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Builds it. Starts nothing: a service is looked up by its first call.
+    pub fn build(self) -> L {
+        let mut context = PoolContext::with_limiters(self.limiters);
+        if let Some(strategy) = self.strategy {
+            context.strategy = strategy;
+        }
+        if let Some(factory) = self.factory {
+            context.factory = factory;
+        }
+        context.config = self.config;
+        let random = match self.seed {
+            Some(seed) => Random::Seeded(SeededRandom::new(seed)),
+            None => Random::Thread(ThreadRandom),
+        };
+        let directory = Directory::new(self.registry, Arc::new(context), EngineClock::start(), self.idle);
+        LoadBalancer::from_inner(Inner { directory, random }).into()
+    }
+}
+
+impl<I: ServiceInstance, L> fmt::Debug for Builder<I, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

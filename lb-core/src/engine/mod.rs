@@ -1,0 +1,28 @@
+//! The async shell: drives the decisions with real time.
+//!
+//! # What a call costs, and what it may see
+//!
+//! Until the closure runs there is no lock, no allocation, no system call and no await: one hash look-up of the
+//! service's name in an immutable map, one load of the service's published set, the strategy's pick, two atomic
+//! additions (in flight, the strategy's turn), two reference counts, one read of the clock.
+//!
+//! What a pick reads may be stale by as much as a concurrent writer is about to publish: a pick that loads the set an
+//! instant before a deregistration may still choose the leaving instance. Loads of counters are relaxed: two picks at
+//! the same instant may see the same number in flight. What must be exact (in-flight counts, outcomes) is owned by
+//! guards that undo precisely what they did, whatever happens to the set, the call or the thread.
+
+mod balancer;
+mod builder;
+mod call;
+mod clock;
+mod directory;
+mod picked;
+mod queue;
+mod random;
+mod served;
+mod service;
+
+pub use balancer::{LoadBalancer, Traced};
+pub use builder::Builder;
+pub use picked::Picked;
+pub use service::Service;

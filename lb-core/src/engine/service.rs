@@ -1,0 +1,106 @@
+//! A handle on one service: [`Service`].
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::balancer::LoadBalancer;
+use super::call::{Call, Target};
+use super::directory::Resolved;
+use super::picked::Picked;
+use super::served::Served;
+use crate::error::{Error, PickError};
+use crate::failure::{ByError, Classifier};
+use crate::instance::ServiceInstance;
+use crate::options::CallOptions;
+use crate::pool::{NoPick, ServiceStats};
+
+/// A handle on one service: calls through it save the look-up of the name. Cheap to clone; as long as one lives the
+/// service is not let go for being idle. Made by [`LoadBalancer::service`].
+pub struct Service<I: ServiceInstance> {
+    balancer: LoadBalancer<I>,
+    name: Arc<str>,
+    /// Filled by the first call that finds the service in the registry.
+    served: Arc<OnceLock<Arc<Served<I>>>>,
+}
+
+impl<I: ServiceInstance> Clone for Service<I> {
+    fn clone(&self) -> Self {
+        Self {
+            balancer: self.balancer.clone(),
+            name: Arc::clone(&self.name),
+            served: Arc::clone(&self.served),
+        }
+    }
+}
+
+impl<I: ServiceInstance> Service<I> {
+    pub(crate) fn new(balancer: LoadBalancer<I>, name: Arc<str>) -> Self {
+        let served = OnceLock::new();
+        if let Some(found) = balancer.directory().map().get(&name) {
+            let _ = served.set(Arc::clone(found));
+        }
+        Self { balancer, name, served: Arc::new(served) }
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[inline]
+    pub(crate) fn served(&self) -> Option<&Arc<Served<I>>> {
+        self.served.get()
+    }
+
+    pub(crate) fn keep(&self, resolved: &Resolved<I>) {
+        if resolved.pool().is_known() {
+            let _ = self.served.set(Arc::clone(resolved));
+        }
+    }
+
+    /// Like [`LoadBalancer::execute`].
+    pub async fn execute<T, E, F, Fut>(&self, f: F) -> Result<T, Error<E>>
+    where
+        ByError: Classifier<T, E>,
+        F: FnMut(Picked<I>) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.execute_with(CallOptions::new(), f).await
+    }
+
+    /// Like [`LoadBalancer::execute_with`].
+    pub async fn execute_with<T, E, C, F, Fut>(&self, options: CallOptions<C>, f: F) -> Result<T, Error<E>>
+    where
+        C: Classifier<T, E>,
+        F: FnMut(Picked<I>) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.call(&options).run(&options, f).await
+    }
+
+    /// Like [`LoadBalancer::pick`].
+    pub async fn pick<C>(&self, options: &CallOptions<C>) -> Result<Picked<I>, PickError> {
+        self.call(options).pick(options).await
+    }
+
+    /// Picks at once or not at all: no waiting, no look-up in the registry ([`NoPick::Unknown`] before the first call
+    /// or `pick` found the service).
+    pub fn try_pick<C>(&self, options: &CallOptions<C>) -> Result<Picked<I>, NoPick> {
+        self.call(options).try_pick(options)
+    }
+
+    /// Like [`LoadBalancer::stats`].
+    pub fn stats(&self) -> Option<ServiceStats> {
+        self.served().map(|served| served.stats())
+    }
+
+    fn call<C>(&self, options: &CallOptions<C>) -> Call<'_, I> {
+        Call::new(self.balancer.directory(), self.balancer.random(), Target::Handle(self), options)
+    }
+}
+
+impl<I: ServiceInstance> fmt::Debug for Service<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("name", &self.name).finish_non_exhaustive()
+    }
+}
