@@ -28,6 +28,8 @@ use crate::failure::ByError;
 #[must_use]
 pub struct CallOptions<C = ByError> {
     pub(crate) overrides: Overrides,
+    /// Whether anything is overridden: most calls override nothing, and need not look.
+    pub(crate) overridden: bool,
     pub(crate) hash_key: Option<u64>,
     pub(crate) cost: u64,
     pub(crate) idempotent: bool,
@@ -56,6 +58,7 @@ impl CallOptions {
                 attempt_timeout: None,
                 deadline: None,
             },
+            overridden: false,
             hash_key: None,
             cost: 1,
             idempotent: true,
@@ -71,6 +74,7 @@ impl<C> CallOptions<C> {
     pub fn classify<D>(self, classifier: D) -> CallOptions<D> {
         CallOptions {
             overrides: self.overrides,
+            overridden: self.overridden,
             hash_key: self.hash_key,
             cost: self.cost,
             idempotent: self.idempotent,
@@ -118,64 +122,83 @@ impl<C> CallOptions<C> {
     /// Overrides [`ServiceConfig::max_retries`](crate::ServiceConfig::max_retries).
     pub const fn max_retries(mut self, n: u32) -> Self {
         self.overrides.max_retries = Some(n);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::max_failovers_per_round`](crate::ServiceConfig::max_failovers_per_round).
     pub const fn max_failovers_per_round(mut self, n: u32) -> Self {
         self.overrides.max_failovers_per_round = Some(n);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::retry_delay`](crate::ServiceConfig::retry_delay).
     pub const fn retry_delay(mut self, delay: Duration) -> Self {
         self.overrides.retry_delay = Some(delay);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::max_retry_delay`](crate::ServiceConfig::max_retry_delay).
     pub const fn max_retry_delay(mut self, delay: Duration) -> Self {
         self.overrides.max_retry_delay = Some(delay);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::retry_backoff`](crate::ServiceConfig::retry_backoff).
     pub const fn retry_backoff(mut self, factor: f64) -> Self {
         self.overrides.retry_backoff = Some(factor);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::jitter`](crate::ServiceConfig::jitter).
     pub const fn jitter(mut self, fraction: f64) -> Self {
         self.overrides.jitter = Some(fraction);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::max_wait`](crate::ServiceConfig::max_wait).
     pub const fn max_wait(mut self, wait: Duration) -> Self {
         self.overrides.max_wait = Some(wait);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::attempt_timeout`](crate::ServiceConfig::attempt_timeout).
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.overrides.attempt_timeout = Some(timeout);
+        self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::deadline`](crate::ServiceConfig::deadline).
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.overrides.deadline = Some(deadline);
+        self.overridden = true;
         self
     }
 
     /// Checks the overrides as [`ServiceConfig`](crate::ServiceConfig) checks its fields.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.overrides.check()
+        if self.overridden { self.overrides.check() } else { Ok(()) }
+    }
+
+    /// Attempt timeout and deadline of this call, given the service's policy.
+    #[inline]
+    pub(crate) fn times(&self, service: &CallPolicy) -> (Option<Duration>, Option<Duration>) {
+        if !self.overridden {
+            return (service.attempt_timeout, service.deadline);
+        }
+        let Overrides { attempt_timeout, deadline, .. } = self.overrides;
+        (attempt_timeout.or(service.attempt_timeout), deadline.or(service.deadline))
     }
 
     /// The policy of this call, given the service's.
     pub fn resolve(&self, service: CallPolicy) -> CallPolicy {
-        self.overrides.apply(service)
+        if self.overridden { self.overrides.apply(service) } else { service }
     }
 }

@@ -67,6 +67,19 @@ pub struct AttemptLimit {
     pub is_deadline: bool,
 }
 
+impl AttemptLimit {
+    /// What ends an attempt that begins now: its own timeout or the call's deadline, whichever is first.
+    #[inline]
+    pub fn new(timeout: Option<Duration>, deadline: Option<Time>, now: Time) -> Option<Self> {
+        match (timeout.map(|timeout| now + timeout), deadline) {
+            (Some(at), Some(deadline)) if at < deadline => Some(Self { at, is_deadline: false }),
+            (_, Some(deadline)) => Some(Self { at: deadline, is_deadline: true }),
+            (Some(at), None) => Some(Self { at, is_deadline: false }),
+            (None, None) => None,
+        }
+    }
+}
+
 /// The retry plan of one call: walks the instances, waits between rounds, keeps to the limits.
 ///
 /// Its driver alternates: pick (leaving out [`exclusions`](Self::exclusions)) and run an attempt while it says
@@ -158,13 +171,7 @@ impl RetryPlan {
         self.attempts += 1;
         self.waiting_since = None;
         self.holds_token = false;
-        let timeout = self.policy.attempt_timeout.map(|timeout| now + timeout);
-        match (timeout, self.deadline) {
-            (Some(at), Some(deadline)) if at < deadline => Some(AttemptLimit { at, is_deadline: false }),
-            (_, Some(deadline)) => Some(AttemptLimit { at: deadline, is_deadline: true }),
-            (Some(at), None) => Some(AttemptLimit { at, is_deadline: false }),
-            (None, None) => None,
-        }
+        AttemptLimit::new(self.policy.attempt_timeout, self.deadline, now)
     }
 
     /// Whether an attempt that the deadline cut off had a fair chance, so that it counts as a timeout of the

@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::builder::Builder;
-use super::call::{Call, Target};
+use super::call::Call;
+use super::clock::EngineClock;
 use super::directory::Directory;
 use super::picked::Picked;
 use super::random::Random;
 use super::service::Service;
+use super::target::Target;
 use crate::error::{Error, PickError};
 use crate::failure::{ByError, Classifier};
 use crate::instance::ServiceInstance;
 use crate::options::CallOptions;
 use crate::pool::ServiceStats;
-use crate::random::RandomSource;
 use crate::registry::ServiceRegistry;
 use crate::trail::Trail;
 
@@ -31,6 +32,15 @@ pub(super) struct Inner<I> {
     pub(super) directory: Arc<Directory<I>>,
     pub(super) random: Random,
 }
+
+impl<I: ServiceInstance> Inner<I> {
+    pub(super) fn clock(&self) -> EngineClock {
+        self.directory.clock()
+    }
+}
+
+/// The options of a call that has none.
+pub(super) static DEFAULTS: CallOptions = CallOptions::new();
 
 /// A success and the attempts that led to it.
 #[derive(Clone, Debug)]
@@ -57,12 +67,12 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         Self { inner: Arc::new(inner) }
     }
 
-    pub(crate) fn directory(&self) -> &Directory<I> {
-        &self.inner.directory
+    pub(super) fn inner(&self) -> &Inner<I> {
+        &self.inner
     }
 
-    pub(crate) fn random(&self) -> &dyn RandomSource {
-        &self.inner.random
+    fn directory(&self) -> &Directory<I> {
+        &self.inner.directory
     }
 
     /// Runs `f` on an instance of `service`, and on others if need be, until it works or the service's configuration
@@ -123,7 +133,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.execute_with(service, CallOptions::new(), f).await
+        self.call(service, &DEFAULTS).run(None, f).await
     }
 
     /// Like [`execute`](Self::execute), with options of this call.
@@ -138,7 +148,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(service, &options).run(&options, f).await
+        self.call(service, &options).run(None, f).await
     }
 
     /// Like [`execute_with`](Self::execute_with), and tells the attempts of a success, too. Reads the clock once more
@@ -154,15 +164,15 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let mut call = self.call(service, &options).traced();
-        let value = call.run(&options, f).await?;
-        Ok(Traced { value, trail: call.into_trail() })
+        let mut trail = Trail::default();
+        let value = self.call(service, &options).run(Some(&mut trail), f).await?;
+        Ok(Traced { value, trail })
     }
 
     /// Picks an instance for a request that cannot be a closure: a proxy's, a long stream's. Waits for one as
     /// `execute` would; does not retry. Say how it ended with [`Picked::finish`] or [`Picked::fail`].
     pub async fn pick<C>(&self, service: &str, options: &CallOptions<C>) -> Result<Picked<I>, PickError> {
-        self.call(service, options).pick(options).await
+        self.call(service, options).pick().await
     }
 
     /// A handle on one service: calls through it save the look-up of the name. Does not ask the registry; the first
@@ -181,8 +191,8 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         self.directory().registry()
     }
 
-    fn call<'a, C>(&'a self, service: &'a str, options: &CallOptions<C>) -> Call<'a, I> {
-        Call::new(self.directory(), self.random(), Target::Name(service), options)
+    fn call<'a, C>(&'a self, service: &'a str, options: &'a CallOptions<C>) -> Call<'a, I, C> {
+        Call::new(&self.inner, Target::Name(service), options)
     }
 }
 

@@ -19,8 +19,10 @@ mod directory;
 mod picked;
 mod queue;
 mod random;
+mod retry;
 mod served;
 mod service;
+mod target;
 
 pub use balancer::{LoadBalancer, Traced};
 pub use builder::Builder;

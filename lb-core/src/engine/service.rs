@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::balancer::LoadBalancer;
-use super::call::{Call, Target};
+use super::balancer::{DEFAULTS, LoadBalancer};
+use super::call::Call;
 use super::directory::Resolved;
 use super::picked::Picked;
 use super::served::Served;
+use super::target::Target;
 use crate::error::{Error, PickError};
 use crate::failure::{ByError, Classifier};
 use crate::instance::ServiceInstance;
@@ -36,7 +37,7 @@ impl<I: ServiceInstance> Clone for Service<I> {
 impl<I: ServiceInstance> Service<I> {
     pub(crate) fn new(balancer: LoadBalancer<I>, name: Arc<str>) -> Self {
         let served = OnceLock::new();
-        if let Some(found) = balancer.directory().map().get(&name) {
+        if let Some(found) = balancer.inner().directory.map().get(&name) {
             let _ = served.set(Arc::clone(found));
         }
         Self { balancer, name, served: Arc::new(served) }
@@ -65,7 +66,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.execute_with(CallOptions::new(), f).await
+        self.call(&DEFAULTS).run(None, f).await
     }
 
     /// Like [`LoadBalancer::execute_with`].
@@ -75,18 +76,18 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(&options).run(&options, f).await
+        self.call(&options).run(None, f).await
     }
 
     /// Like [`LoadBalancer::pick`].
     pub async fn pick<C>(&self, options: &CallOptions<C>) -> Result<Picked<I>, PickError> {
-        self.call(options).pick(options).await
+        self.call(options).pick().await
     }
 
     /// Picks at once or not at all: no waiting, no look-up in the registry ([`NoPick::Unknown`] before the first call
     /// or `pick` found the service).
     pub fn try_pick<C>(&self, options: &CallOptions<C>) -> Result<Picked<I>, NoPick> {
-        self.call(options).try_pick(options)
+        self.call(options).try_pick()
     }
 
     /// Like [`LoadBalancer::stats`].
@@ -94,8 +95,8 @@ impl<I: ServiceInstance> Service<I> {
         self.served().map(|served| served.stats())
     }
 
-    fn call<C>(&self, options: &CallOptions<C>) -> Call<'_, I> {
-        Call::new(self.balancer.directory(), self.balancer.random(), Target::Handle(self), options)
+    fn call<'a, C>(&'a self, options: &'a CallOptions<C>) -> Call<'a, I, C> {
+        Call::new(self.balancer.inner(), Target::Handle(self), options)
     }
 }
 

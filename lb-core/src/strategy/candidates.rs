@@ -20,8 +20,11 @@ pub struct Exclusions {
 
 impl Exclusions {
     /// Nothing tried yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub const NONE: Self = Self { members: SmallVec::new_const(), groups: SmallVec::new_const() };
+
+    /// Nothing tried yet.
+    pub const fn new() -> Self {
+        Self::NONE
     }
 
     /// Leaves the member out; with its quota group if `with_group`.

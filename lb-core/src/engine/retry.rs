@@ -1,0 +1,269 @@
+//! What a call does after it did not work at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{Begun, Call};
+use super::directory::Resolved;
+use super::picked::record;
+use super::served::Served;
+use crate::config::ConfigError;
+use crate::error::{CallReport, Cause, Error, Unavailable};
+use crate::failure::Failure;
+use crate::instance::ServiceInstance;
+use crate::member::Member;
+use crate::plan::{AttemptLimit, Next, RetryPlan, Stop};
+use crate::pool::NoPick;
+use crate::registry::RegistryError;
+use crate::strategy::{Outcome, OutcomeKind};
+use crate::time::{Clock, Time};
+use crate::trail::{Attempt, Trail, Why};
+
+/// A call that is waiting or trying again: the plan, and what was tried.
+pub(super) struct Retry<'a, I: ServiceInstance, C> {
+    call: Call<'a, I, C>,
+    /// Made when the service has been found: its policy is part of it.
+    plan: Option<RetryPlan>,
+    /// Whether the first attempt was made before there was a plan.
+    first_made: bool,
+    trail: Trail,
+}
+
+/// The facts of an attempt that failed.
+pub(super) struct Step<I> {
+    pub(super) member: Arc<Member<I>>,
+    pub(super) failure: Failure,
+    pub(super) at: Time,
+    pub(super) now: Time,
+    pub(super) limit: Option<AttemptLimit>,
+    pub(super) why: Why,
+    pub(super) timed_out: bool,
+}
+
+/// Why a call ends without an answer, before it is put into words.
+pub(super) enum End {
+    Stop(Stop),
+    Overloaded(Option<Duration>),
+    Registry(RegistryError),
+    InvalidOptions(ConfigError),
+}
+
+impl End {
+    pub(super) fn rejected() -> Self {
+        Self::Stop(Stop::Rejected)
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<RegistryError> for End {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error)
+    }
+}
+
+impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
+    /// A call that has made no attempt yet.
+    pub(super) fn new(call: Call<'a, I, C>) -> Self {
+        Self { call, plan: None, first_made: false, trail: Trail::default() }
+    }
+
+    /// A call whose first attempt has just ended.
+    pub(super) fn after_first(call: Call<'a, I, C>) -> Self {
+        Self { first_made: true, ..Self::new(call) }
+    }
+
+    pub(super) fn into_trail(self) -> Trail {
+        self.trail
+    }
+
+    /// Finds the service, in the registry if need be, and the plan that its policy makes.
+    async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
+        let Call { inner, target, options, started } = self.call;
+        let served = target.resolve(&inner.directory).await?;
+        let first_made = self.first_made;
+        let plan = self.plan.get_or_insert_with(|| {
+            let policy = options.resolve(served.pool().policy());
+            let mut plan = RetryPlan::new(policy, started)
+                .idempotent(options.idempotent)
+                .wait_for_ready(options.wait_for_ready)
+                .cost(options.cost);
+            if first_made {
+                plan.started(started);
+            }
+            plan
+        });
+        Ok((served, plan))
+    }
+
+    /// Finds somebody for the first attempt, where the first pick did not. `None`: the service is not in service yet,
+    /// or others wait for it already.
+    pub(super) async fn first(&mut self, nobody: Option<Option<NoPick>>) -> Result<Begun<I>, End> {
+        self.call.options.validate().map_err(End::InvalidOptions)?;
+        let call = self.call;
+        let (served, plan) = self.resolve().await?;
+        let next = match nobody {
+            None => Next::Attempt,
+            Some(None) => Next::LINE,
+            Some(Some(why)) => plan.nobody(why, served.pool(), call.clock().now(), &call.inner.random),
+        };
+        let begun = follow(call, plan, &served, next, Why::First).await?;
+        call.inner.directory.adopt(&served);
+        Ok(begun)
+    }
+
+    /// Takes a failed attempt in, and finds somebody for the next one if there is to be one.
+    pub(super) async fn next(&mut self, step: Step<I>) -> Result<Begun<I>, End> {
+        let call = self.call;
+        let (served, plan) = self.resolve().await?;
+        let elapsed = step.now.since(step.at);
+        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
+        let cut_short = step.timed_out
+            && step.limit.is_some_and(|limit| limit.is_deadline)
+            && !plan.deadline_is_timeout(elapsed);
+        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
+        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
+        record(&step.member, &outcome, step.now);
+        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
+        let attempt = plan.attempts();
+        tracing::debug!(
+            service = call.target.name(), instance = %step.member.id(), attempt, failure = %step.failure, ?elapsed,
+            "attempt failed"
+        );
+        let instance = Arc::clone(step.member.id());
+        self.trail.0.push(Attempt { instance, failure: Some(step.failure), elapsed, why: step.why });
+        let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
+        let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
+        follow(call, plan, &served, next, why).await
+    }
+
+    fn report<E>(&mut self, cause: Option<Cause<E>>) -> Box<CallReport<E>> {
+        let report = CallReport {
+            service: self.call.target.name().into(),
+            trail: std::mem::take(&mut self.trail),
+            cause,
+            elapsed: self.call.clock().now().since(self.call.started),
+        };
+        Box::new(report)
+    }
+
+    /// Puts the end of a call into words.
+    #[cold]
+    pub(super) fn error<E>(&mut self, end: End, cause: Option<Cause<E>>) -> Error<E> {
+        let call = self.report(cause);
+        let error = match end {
+            End::Registry(error) => Error::Registry { error, call },
+            End::InvalidOptions(error) => Error::InvalidOptions { error, call },
+            End::Overloaded(retry_after) => Error::Overloaded { retry_after, call },
+            // The caller's own doing: not worth a warning.
+            End::Stop(Stop::Rejected) => return Error::Rejected { call },
+            End::Stop(Stop::Unsuitable) => return Error::Unsuitable { call },
+            End::Stop(Stop::NotIdempotent) => Error::NotIdempotent { call },
+            End::Stop(Stop::MaxRetries) => Error::MaxRetriesExceeded { call },
+            End::Stop(Stop::Deadline { retry_after }) => Error::DeadlineExceeded { retry_after, call },
+            End::Stop(Stop::Resting { retry_after }) => {
+                Error::NoAvailableInstance { reason: Unavailable::Resting, retry_after, call }
+            }
+            End::Stop(Stop::Nobody(why)) => {
+                let reason = match why {
+                    NoPick::Unknown => Unavailable::Unknown,
+                    NoPick::Empty => Unavailable::Empty,
+                    NoPick::Drained => Unavailable::Drained,
+                    NoPick::NoneEligible => Unavailable::Resting,
+                };
+                Error::NoAvailableInstance { reason, retry_after: None, call }
+            }
+        };
+        let call = error.call();
+        tracing::warn!(
+            service = %call.service, kind = error.kind(), attempts = %call.trail, elapsed = ?call.elapsed,
+            "call gave up"
+        );
+        error
+    }
+}
+
+/// Picks without standing in line.
+fn pick<I: ServiceInstance, C>(
+    call: Call<'_, I, C>,
+    plan: &mut RetryPlan,
+    served: &Served<I>,
+    why: Why,
+) -> Result<Begun<I>, NoPick> {
+    let (lease, interest) = call.acquire(served, plan.exclusions())?;
+    let at = call.clock().now();
+    let limit = plan.started(at);
+    Ok(Begun { lease, interest, at, limit, attempt: plan.attempts(), why })
+}
+
+/// Does what the plan says until somebody is picked.
+async fn follow<I: ServiceInstance, C>(
+    call: Call<'_, I, C>,
+    plan: &mut RetryPlan,
+    served: &Served<I>,
+    mut next: Next,
+    why: Why,
+) -> Result<Begun<I>, End> {
+    loop {
+        match next {
+            Next::Stop(stop) => return Err(stop.into()),
+            Next::Attempt => {}
+            Next::Wait { until, wakes: false } => tokio::time::sleep_until(call.clock().instant(until)).await,
+            Next::Wait { wakes: true, .. } => {
+                next = match stand_in_line(call, plan, served, why).await? {
+                    Ok(begun) => return Ok(begun),
+                    Err(next) => next,
+                };
+                continue;
+            }
+        }
+        next = if served.queue.is_empty() {
+            match pick(call, plan, served, why) {
+                Ok(begun) => return Ok(begun),
+                Err(nobody) => plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random),
+            }
+        } else {
+            Next::LINE
+        };
+    }
+}
+
+/// Waits in line for somebody to become available. `Ok(Err(next))`: the plan wants something else than to wait here.
+async fn stand_in_line<I: ServiceInstance, C>(
+    call: Call<'_, I, C>,
+    plan: &mut RetryPlan,
+    served: &Served<I>,
+    why: Why,
+) -> Result<Result<Begun<I>, Next>, End> {
+    let clock = call.clock();
+    let Some(ticket) = served.queue.enter(plan.policy().max_waiting) else {
+        let now = clock.now();
+        let at = served.pool().available_at(call.options.cost, now).filter(|at| *at != Time::MAX);
+        return Err(End::Overloaded(at.map(|at| at.since(now))));
+    };
+    let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
+    let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
+    // Registered before the look: whoever makes room from here on wakes this call.
+    let waiting = call.inner.directory.context().signal.wait();
+    loop {
+        let news = waiting.notified();
+        let nobody = match turn.is_ok().then(|| pick(call, plan, served, why)) {
+            Some(Ok(begun)) => return Ok(Ok(begun)),
+            Some(Err(nobody)) => nobody,
+            None => NoPick::NoneEligible,
+        };
+        match plan.nobody(nobody, served.pool(), clock.now(), &call.inner.random) {
+            Next::Wait { until, wakes: true } if turn.is_ok() => {
+                tokio::select! {
+                    () = news => {}
+                    () = tokio::time::sleep_until(clock.instant(until)) => {}
+                }
+            }
+            next => return Ok(Err(next)),
+        }
+    }
+}

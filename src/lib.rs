@@ -1,0 +1,53 @@
+#![doc = include_str!("../README.md")]
+
+mod balancer;
+
+pub use balancer::LoadBalancer;
+pub use lb_core::{
+    Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error, Failure,
+    FailureKind, Instance, Limits, PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service,
+    ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry, StrategySpec, Traced, Trail, Unavailable,
+    Why,
+};
+#[cfg(feature = "memory")]
+pub use lb_registry_memory::MemoryRegistry;
+
+/// Where instances and configuration live: the trait, and what authors of registries need.
+pub mod registry {
+    pub use lb_core::registry::*;
+}
+
+/// How to choose: the built-in strategies, and what authors of strategies need.
+pub mod strategy {
+    pub use lb_core::strategy::*;
+    pub use lb_strategies::*;
+}
+
+/// Quotas: what authors of limiters need.
+pub mod limit {
+    pub use lb_core::limit::*;
+}
+
+/// The decisions without the engine: the pool, the retry plan, time and chance. For simulators and for those who
+/// drive them in their own way.
+pub mod decide {
+    pub use lb_core::member::{Lease, MemberState, RestReason};
+    pub use lb_core::plan::{AttemptLimit, Next, RetryPlan, Stop};
+    pub use lb_core::pool::{
+        Effect, InstanceStats, NoPick, Pool, PoolContext, RetryBudget, ServiceStats, backoff,
+    };
+    pub use lb_core::{CallPolicy, Clock, RandomSource, SeededRandom, ThreadRandom, Time};
+}
+
+/// What most programs need: `use loadbalance::prelude::*;`.
+pub mod prelude {
+    #[cfg(feature = "memory")]
+    pub use lb_registry_memory::MemoryRegistry;
+
+    pub use crate::LoadBalancer;
+    pub use lb_core::registry::{Override, Revision};
+    pub use lb_core::{
+        CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked, RequestError,
+        Service, ServiceConfig, ServiceInstance, ServiceRegistry,
+    };
+}
