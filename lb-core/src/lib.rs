@@ -8,6 +8,8 @@ mod options;
 mod random;
 pub mod registry;
 mod request_error;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 
 pub use config::{CallPolicy, ConfigError, RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, StrategySpec};
