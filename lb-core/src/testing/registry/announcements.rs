@@ -1,6 +1,7 @@
 //! Rules on instances that are there as long as somebody stands behind them.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::bench::Bench;
 use super::observer::ids;
@@ -108,12 +109,16 @@ pub(super) async fn an_announcement_is_dropped_without_a_runtime(bench: Bench) {
 
 pub(super) async fn an_announced_instance_can_be_deregistered(bench: Bench) {
     let mut watch = bench.watch("s").await;
-    let announcement = bench.announce("s", Instance::new("a")).await;
-    watch.until_ids(&["a"]).await;
-    assert!(bench.deregister("s", "a").await, "{bench}: an announced instance was not there");
+    let dropped = bench.announce("s", Instance::new("a")).await;
+    let left = bench.announce("s", Instance::new("b")).await;
+    watch.until_ids(&["a", "b"]).await;
+    for id in ["a", "b"] {
+        assert!(bench.deregister("s", id).await, "{bench}: an announced instance was not there");
+    }
     watch.until_ids(&[]).await;
     watch.stays_ids(&[]).await;
-    drop(announcement);
+    drop(dropped);
+    bench.succeeds("leaving after it was deregistered", left.leave(Duration::ZERO).await);
     watch.stays_ids(&[]).await;
     bench.lists(&[]).await;
 }

@@ -42,13 +42,15 @@ impl Observer {
             if seen(&snapshot) {
                 return snapshot;
             }
-            match timeout_at(give_up, self.watch.changed()).await {
-                Ok(Ok(snapshot)) => drop(self.see(snapshot)),
-                Ok(Err(gone)) => panic!("{}: waited for {what}, and the watch ended: {gone}", self.bench),
-                Err(_elapsed) => panic!(
+            let Ok(changed) = timeout_at(give_up, self.watch.changed()).await else {
+                panic!(
                     "{}: waited in vain for {what} in {:?}; there is {:?}",
                     self.bench, self.service, self.last
-                ),
+                )
+            };
+            match changed {
+                Ok(snapshot) => drop(self.see(snapshot)),
+                Err(gone) => panic!("{}: waited for {what}, and the watch ended: {gone}", self.bench),
             }
         }
     }
@@ -102,7 +104,7 @@ impl Observer {
             match timeout_at(end, self.watch.changed()).await {
                 Ok(Ok(snapshot)) => drop(self.see(snapshot)),
                 Ok(Err(gone)) => panic!("{}: the watch ended: {gone}", self.bench),
-                Err(_elapsed) => return,
+                Err(_) => return,
             }
         }
     }
