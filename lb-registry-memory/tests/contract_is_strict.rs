@@ -32,7 +32,10 @@ async fn a_broken_registry_breaks_the_rule_for_it() {
     let mut wrong = Vec::new();
     for &(fault, rule) in FAULTS {
         let message = verdict(fault, RegistryContract::new().only(rule)).await;
-        if !message.as_ref().is_some_and(|message| message.contains(&format!("the registry breaks `{rule}`: "))) {
+        if !message
+            .as_ref()
+            .is_some_and(|message| message.contains(&format!("the registry breaks `{rule}`: ")))
+        {
             wrong.push((fault, rule, message));
         }
     }
