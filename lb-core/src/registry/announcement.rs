@@ -13,13 +13,14 @@ use super::error::RegistryError;
 /// that alone.
 #[async_trait]
 pub trait AnnouncementKeeper<I>: Send + Sync + 'static {
-    /// Replaces the announced instance; the id must not change.
+    /// Replaces the announced instance; the id must not change ([`RegistryError::InvalidInstance`]). An error, too, if
+    /// what is there is not this announcement's any more: then nothing is written.
     async fn update(&mut self, instance: I) -> Result<(), RegistryError>;
 
-    /// Marks the instance as draining: no new requests.
+    /// Marks the instance as draining: no new requests. Nothing to do if it is not there any more.
     async fn drain(&mut self) -> Result<(), RegistryError>;
 
-    /// Takes the instance out.
+    /// Takes the instance out. Nothing to do if it is not there any more.
     async fn remove(&mut self) -> Result<(), RegistryError>;
 
     /// The handle was dropped without leaving. Must return at once, must not spawn (the runtime may be gone): send a

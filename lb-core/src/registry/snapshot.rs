@@ -12,7 +12,8 @@ use super::entry::Entry;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
 
-/// A point in a registry's history of one service. Grows with every write; otherwise opaque.
+/// A point in a registry's history of one service. Grows with every write and is never used again, not even after
+/// everything that was written is gone; otherwise opaque.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(u64);
@@ -172,7 +173,8 @@ pub struct Snapshot<I> {
     pub entries: Entries<I>,
     /// The configuration, if one was set.
     pub config: Option<Arc<ConfigEntry>>,
-    /// The last write that this snapshot contains; [`Revision::NONE`] if the service does not exist.
+    /// The last write that this snapshot contains, removals included; within one watch it never goes back.
+    /// [`Revision::NONE`]: the registry has never heard of the service, or has forgotten it.
     pub revision: Revision,
     /// How far to trust it.
     pub freshness: Freshness,
