@@ -4,10 +4,10 @@ mod balancer;
 
 pub use balancer::LoadBalancer;
 pub use lb_core::{
-    Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error, Failure,
-    FailureKind, Instance, Limits, PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service,
-    ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry, StrategySpec, Traced, Trail, Unavailable,
-    Why,
+    Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
+    Failure, FailureKind, Instance, Limits, PickError, Picked, RegistryError, RequestError,
+    RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
+    StrategySpec, Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
@@ -47,7 +47,7 @@ pub mod prelude {
     pub use crate::LoadBalancer;
     pub use lb_core::registry::{Override, Revision};
     pub use lb_core::{
-        CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked, RequestError,
-        Service, ServiceConfig, ServiceInstance, ServiceRegistry,
+        CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
+        RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
     };
 }

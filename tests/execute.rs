@@ -19,7 +19,8 @@ async fn balancer(ids: &[&str]) -> (LoadBalancer<Instance>, MemoryRegistry<Insta
     for id in ids {
         registry.register("s", Instance::new(*id)).await.unwrap();
     }
-    let lb = LoadBalancer::builder(registry.clone()).strategy(RoundRobin::new().starting_at(0)).seed(7).build();
+    let lb =
+        LoadBalancer::builder(registry.clone()).strategy(RoundRobin::new().starting_at(0)).seed(7).build();
     (lb, registry)
 }
 
@@ -115,8 +116,10 @@ async fn a_call_that_is_not_idempotent_is_repeated_only_if_it_was_not_processed(
 async fn an_attempt_that_takes_too_long_is_a_timeout() {
     let (lb, _) = balancer(&["a", "b"]).await;
     let options = no_jitter().attempt_timeout(SECOND).max_retries(1);
-    let error =
-        lb.execute_with("s", options, async |_| std::future::pending::<Result<(), RequestError>>().await).await.unwrap_err();
+    let error = lb
+        .execute_with("s", options, async |_| std::future::pending::<Result<(), RequestError>>().await)
+        .await
+        .unwrap_err();
     assert!(matches!(error.cause(), Some(Cause::AttemptTimeout(t)) if *t == SECOND), "{error:?}");
     assert_eq!(error.call().elapsed, 2 * SECOND);
     assert_eq!(error.source().unwrap().to_string(), "no answer within 1s");
@@ -144,7 +147,9 @@ async fn no_sleep_is_begun_that_cannot_end_in_time() {
     let (lb, _) = balancer(&["a"]).await;
     let start = Instant::now();
     let error = lb
-        .execute_with("s", no_jitter().deadline(SECOND), async |_| Err::<(), _>(RequestError::service("boom")))
+        .execute_with("s", no_jitter().deadline(SECOND), async |_| {
+            Err::<(), _>(RequestError::service("boom"))
+        })
         .await
         .unwrap_err();
     assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error}");
@@ -165,7 +170,11 @@ async fn retry_after_rests_the_instance_for_all_callers() {
     assert_eq!(lb.execute("s", async |i| limit(&i)).await.unwrap(), "b");
     for _ in 0..10 {
         let traced = lb.execute_traced("s", CallOptions::new(), async |i| limit(&i)).await.unwrap();
-        assert_eq!((traced.value.as_str(), traced.trail.len()), ("b", 1), "`a` is skipped, not tried and failed");
+        assert_eq!(
+            (traced.value.as_str(), traced.trail.len()),
+            ("b", 1),
+            "`a` is skipped, not tried and failed"
+        );
     }
     let stats = lb.stats("s").unwrap();
     assert_eq!(stats.instances[0].resting_for, Some(10 * SECOND));
@@ -186,7 +195,11 @@ async fn a_quota_group_rests_together() {
     let run = async || {
         lb.execute("s", async |i| {
             tried.borrow_mut().push(i.id.clone());
-            if i.id == "z" { Ok(()) } else { Err(RequestError::limit_exceeded("429").with_retry_after(SECOND)) }
+            if i.id == "z" {
+                Ok(())
+            } else {
+                Err(RequestError::limit_exceeded("429").with_retry_after(SECOND))
+            }
         })
         .await
     };
@@ -222,9 +235,7 @@ async fn a_rest_of_days_parks_and_never_sleeps() {
     let days = Duration::from_secs(3 * 86_400);
     for expected in [1, 0] {
         let error = lb
-            .execute("s", async |_| {
-                Err::<(), _>(RequestError::limit_exceeded("429").with_retry_after(days))
-            })
+            .execute("s", async |_| Err::<(), _>(RequestError::limit_exceeded("429").with_retry_after(days)))
             .await
             .unwrap_err();
         assert!(
@@ -449,8 +460,11 @@ async fn an_ok_can_be_a_failure_and_an_error_a_success() {
 #[tokio::test(start_paused = true)]
 async fn without_budget_a_failover_waits_but_never_fails() {
     let (lb, registry) = balancer(&["a", "b", "c"]).await;
-    let config =
-        ServiceConfig::builder().retry_budget(RetryBudgetConfig::new(0.0, 0.0, 0.0)).jitter(0.0).build().unwrap();
+    let config = ServiceConfig::builder()
+        .retry_budget(RetryBudgetConfig::new(0.0, 0.0, 0.0))
+        .jitter(0.0)
+        .build()
+        .unwrap();
     registry.set_config("s", config).await.unwrap();
     let start = Instant::now();
     let tried = RefCell::new(Vec::new());
@@ -474,8 +488,10 @@ async fn bad_options_are_named_before_anything_is_tried() {
         (CallOptions::new().jitter(2.0), "jitter"),
         (CallOptions::new().retry_delay(Duration::MAX), "retry_delay"),
     ] {
-        let error =
-            lb.execute_with("s", options, async |_| -> Result<(), RequestError> { unreachable!() }).await.unwrap_err();
+        let error = lb
+            .execute_with("s", options, async |_| -> Result<(), RequestError> { unreachable!() })
+            .await
+            .unwrap_err();
         assert!(matches!(error, Error::InvalidOptions { .. }));
         assert!(error.to_string().contains(field), "{error}");
     }

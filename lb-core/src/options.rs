@@ -183,6 +183,7 @@ impl<C> CallOptions<C> {
     }
 
     /// Checks the overrides as [`ServiceConfig`](crate::ServiceConfig) checks its fields.
+    #[inline]
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.overridden { self.overrides.check() } else { Ok(()) }
     }
@@ -198,6 +199,7 @@ impl<C> CallOptions<C> {
     }
 
     /// The policy of this call, given the service's.
+    #[inline]
     pub fn resolve(&self, service: CallPolicy) -> CallPolicy {
         if self.overridden { self.overrides.apply(service) } else { service }
     }

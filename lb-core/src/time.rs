@@ -22,27 +22,32 @@ impl Time {
     pub const MAX: Self = Self(u64::MAX);
 
     /// A time `nanos` nanoseconds after the origin.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// A time `duration` after the origin (saturating at [`Time::MAX`], 584 years).
+    #[inline]
     pub const fn after_origin(duration: Duration) -> Self {
         Self(nanos(duration))
     }
 
     /// Nanoseconds since the origin.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// How long after `earlier` this is; zero if it is not.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
 /// A duration in whole nanoseconds, saturating at `u64::MAX`.
+#[inline]
 pub(crate) const fn nanos(duration: Duration) -> u64 {
     let nanos = duration.as_nanos();
     if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
@@ -50,6 +55,7 @@ pub(crate) const fn nanos(duration: Duration) -> u64 {
 
 impl Add<Duration> for Time {
     type Output = Self;
+    #[inline]
     fn add(self, rhs: Duration) -> Self {
         Self(self.0.saturating_add(nanos(rhs)))
     }
@@ -91,10 +97,12 @@ pub(crate) struct LazyNow<'a> {
 }
 
 impl<'a> LazyNow<'a> {
+    #[inline]
     pub(crate) fn new(clock: &'a dyn Clock) -> Self {
         Self { clock, read: Cell::new(None) }
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> Time {
         if let Some(now) = self.read.get() {
             return now;

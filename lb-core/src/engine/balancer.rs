@@ -34,6 +34,7 @@ pub(super) struct Inner<I> {
 }
 
 impl<I: ServiceInstance> Inner<I> {
+    #[inline]
     pub(super) fn clock(&self) -> EngineClock {
         self.directory.clock()
     }
@@ -67,10 +68,12 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         Self { inner: Arc::new(inner) }
     }
 
+    #[inline]
     pub(super) fn inner(&self) -> &Inner<I> {
         &self.inner
     }
 
+    #[inline]
     fn directory(&self) -> &Directory<I> {
         &self.inner.directory
     }
@@ -191,6 +194,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         self.directory().registry()
     }
 
+    #[inline]
     fn call<'a, C>(&'a self, service: &'a str, options: &'a CallOptions<C>) -> Call<'a, I, C> {
         Call::new(&self.inner, Target::Name(service), options)
     }

@@ -7,6 +7,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::balancer::Inner;
 use super::clock::EngineClock;
 use super::picked::{AttemptInfo, Picked, record};
@@ -19,9 +21,9 @@ use crate::instance::ServiceInstance;
 use crate::member::{Lease, Member};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
-use crate::pool::{Measure, NoPick, succeeded};
+use crate::pool::{Measure, NoPick, Published, succeeded};
 use crate::strategy::{Exclusions, Interest, Outcome, PickRequest};
-use crate::time::{Clock, Time};
+use crate::time::Clock;
 use crate::trail::{Attempt, Trail, Why};
 
 /// What all steps of a call need to know.
@@ -29,7 +31,7 @@ pub(crate) struct Call<'a, I: ServiceInstance, C> {
     pub(super) inner: &'a Inner<I>,
     pub(super) target: Target<'a, I>,
     pub(super) options: &'a CallOptions<C>,
-    pub(super) started: Time,
+    pub(super) started: Instant,
 }
 
 impl<I: ServiceInstance, C> Clone for Call<'_, I, C> {
@@ -45,7 +47,7 @@ pub(super) struct Begun<I> {
     pub(super) lease: Lease<I>,
     pub(super) interest: Interest,
     /// When the attempt begins.
-    pub(super) at: Time,
+    pub(super) at: Instant,
     pub(super) limit: Option<AttemptLimit>,
     pub(super) attempt: u32,
     pub(super) why: Why,
@@ -57,7 +59,7 @@ static NOTHING: Exclusions = Exclusions::NONE;
 impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     #[inline]
     pub(crate) fn new(inner: &'a Inner<I>, target: Target<'a, I>, options: &'a CallOptions<C>) -> Self {
-        Self { inner, target, options, started: inner.clock().now() }
+        Self { inner, target, options, started: Instant::now() }
     }
 
     pub(super) fn clock(&self) -> EngineClock {
@@ -106,7 +108,12 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                     let elapsed = self.succeeded(&member, at, limit);
                     if let Some(trail) = trail {
                         *trail = retry.take().map(|retry| retry.into_trail()).unwrap_or_default();
-                        trail.0.push(Attempt { instance: Arc::clone(member.id()), failure: None, elapsed, why });
+                        trail.0.push(Attempt {
+                            instance: Arc::clone(member.id()),
+                            failure: None,
+                            elapsed,
+                            why,
+                        });
                     }
                 } else {
                     succeeded(&member);
@@ -122,11 +129,11 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             let cause = match result {
                 Some(Err(error)) => Cause::Error(error),
                 Some(Ok(_)) => Cause::Response,
-                None => Cause::AttemptTimeout(now.since(at)),
+                None => Cause::AttemptTimeout(now.since(clock.time(at))),
             };
             let retry = retry.get_or_insert_with(|| Box::new(Retry::after_first(self)));
             let timed_out = matches!(cause, Cause::AttemptTimeout(_));
-            let step = Step { member, failure, at, now, limit, why, timed_out };
+            let step = Step { member, failure, at: clock.time(at), now, limit, why, timed_out };
             begun = match Box::pin(retry.next(step)).await {
                 Ok(begun) => begun,
                 Err(end) => return Err(retry.error(end, Some(cause))),
@@ -160,7 +167,12 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
 
     fn hand_over(&self, begun: Begun<I>) -> Picked<I> {
         let Begun { lease, at, limit, attempt, .. } = begun;
-        let info = AttemptInfo { started: at, ends_at: limit.map(|limit| limit.at), cost: self.options.cost, attempt };
+        let info = AttemptInfo {
+            started: at,
+            ends_at: limit.map(|limit| limit.at),
+            cost: self.options.cost,
+            attempt,
+        };
         Picked::new(lease, self.clock(), info, false)
     }
 
@@ -177,10 +189,16 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                 return Err(None);
             }
             let published = served.pool().published();
-            let (timeout, deadline) = self.options.times(&published.policy);
-            let begun = self.acquire(served, &NOTHING).map_err(Some)?;
-            let limit = AttemptLimit::new(timeout, deadline.map(|deadline| self.started + deadline), self.started);
-            Ok(Begun { lease: begun.0, interest: begun.1, at: self.started, limit, attempt: 1, why: Why::First })
+            let lease = self.acquire(served, &published, &NOTHING).map_err(Some)?;
+            let (interest, at) = (published.interest, self.started);
+            let limit = match self.options.times(&published.policy) {
+                (None, None) => None,
+                (timeout, deadline) => {
+                    let now = self.clock().time(at);
+                    AttemptLimit::new(timeout, deadline.map(|deadline| now + deadline), now)
+                }
+            };
+            Ok(Begun { lease, interest, at, limit, attempt: 1, why: Why::First })
         })
     }
 
@@ -188,16 +206,15 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     pub(super) fn acquire(
         &self,
         served: &Served<I>,
+        published: &Published<I>,
         exclusions: &Exclusions,
-    ) -> Result<(Lease<I>, Interest), NoPick> {
-        let published = served.pool().published();
+    ) -> Result<Lease<I>, NoPick> {
         let request = PickRequest { exclusions, hash_key: self.options.hash_key, cost: self.options.cost };
-        let lease = served.pool().acquire_from(&published, request, &self.clock(), &self.inner.random)?;
-        Ok((lease, published.interest))
+        served.pool().acquire_from(published, request, self.inner.directory.clock_ref(), &self.inner.random)
     }
 
-    fn succeeded(&self, member: &Arc<Member<I>>, at: Time, limit: Option<AttemptLimit>) -> Duration {
-        let now = self.clock().now();
+    fn succeeded(&self, member: &Arc<Member<I>>, at: Instant, limit: Option<AttemptLimit>) -> Duration {
+        let (at, now) = (self.clock().time(at), self.clock().now());
         let elapsed = now.since(at);
         let outcome = Outcome::success(elapsed).with_timeout(limit.map(|limit| limit.at.since(at)));
         // Through the directory: no reference count that all threads would write.
@@ -216,7 +233,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
 struct Running<'a, I: ServiceInstance> {
     member: &'a Arc<Member<I>>,
     clock: EngineClock,
-    started: Time,
+    started: Instant,
     over: bool,
 }
 
@@ -224,7 +241,7 @@ impl<I: ServiceInstance> Drop for Running<'_, I> {
     fn drop(&mut self) {
         if !self.over {
             let now = self.clock.now();
-            record(self.member, &Outcome::cancelled(now.since(self.started)), now);
+            record(self.member, &Outcome::cancelled(now.since(self.clock.time(self.started))), now);
         }
     }
 }

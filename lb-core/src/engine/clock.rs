@@ -20,6 +20,12 @@ impl EngineClock {
         Self { epoch: Instant::now() }
     }
 
+    /// The time of a runtime's instant.
+    #[inline]
+    pub(crate) fn time(&self, instant: Instant) -> Time {
+        START + instant.saturating_duration_since(self.epoch)
+    }
+
     /// The runtime's instant of a time; a far one if it is beyond what the runtime can hold.
     pub(crate) fn instant(&self, time: Time) -> Instant {
         const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -28,7 +34,8 @@ impl EngineClock {
 }
 
 impl Clock for EngineClock {
+    #[inline]
     fn now(&self) -> Time {
-        START + self.epoch.elapsed()
+        self.time(Instant::now())
     }
 }

@@ -83,8 +83,14 @@ impl<I: ServiceInstance> Directory<I> {
         &self.registry
     }
 
+    #[inline]
     pub(crate) fn clock(&self) -> EngineClock {
         self.clock
+    }
+
+    #[inline]
+    pub(crate) fn clock_ref(&self) -> &EngineClock {
+        &self.clock
     }
 
     pub(crate) fn context(&self) -> &PoolContext<I> {

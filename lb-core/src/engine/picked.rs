@@ -29,7 +29,7 @@ use crate::time::{Clock, Time};
 pub struct Picked<I: ServiceInstance> {
     lease: Lease<I>,
     clock: EngineClock,
-    started: Time,
+    started: Instant,
     ends_at: Option<Time>,
     cost: u64,
     attempt: u32,
@@ -41,24 +41,27 @@ pub struct Picked<I: ServiceInstance> {
 /// The facts of an attempt that `Picked` passes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptInfo {
-    pub(crate) started: Time,
+    pub(crate) started: Instant,
     pub(crate) ends_at: Option<Time>,
     pub(crate) cost: u64,
     pub(crate) attempt: u32,
 }
 
 impl<I: ServiceInstance> Picked<I> {
+    #[inline]
     pub(crate) fn new(lease: Lease<I>, clock: EngineClock, info: AttemptInfo, supervised: bool) -> Self {
         let AttemptInfo { started, ends_at, cost, attempt } = info;
         let reported = AtomicBool::new(false);
         Self { lease, clock, started, ends_at, cost, attempt, supervised, reported }
     }
 
+    #[inline]
     fn member(&self) -> &Arc<Member<I>> {
         self.lease.member()
     }
 
     /// The instance.
+    #[inline]
     pub fn instance(&self) -> &I {
         self.member().instance()
     }
@@ -109,7 +112,7 @@ impl<I: ServiceInstance> Picked<I> {
     /// The first byte of the answer (the first token of a stream) has arrived: taken into
     /// [`MemberState::first_byte`](crate::member::MemberState::first_byte).
     pub fn first_byte(&self) {
-        self.member().state().observe_first_byte(self.clock.now().since(self.started));
+        self.member().state().observe_first_byte(self.clock.now().since(self.clock.time(self.started)));
     }
 
     /// The request failed, although the closure has returned an `Ok` (a stream that died), or it came from `pick`.
@@ -128,7 +131,7 @@ impl<I: ServiceInstance> Picked<I> {
     fn report(&self, outcome: impl FnOnce(Duration) -> Outcome) {
         if !self.reported.swap(true, Ordering::Relaxed) {
             let now = self.clock.now();
-            record(self.member(), &outcome(now.since(self.started)), now);
+            record(self.member(), &outcome(now.since(self.clock.time(self.started))), now);
         }
     }
 }
@@ -152,6 +155,7 @@ pub(crate) fn record<I: ServiceInstance>(member: &Arc<Member<I>>, outcome: &Outc
 }
 
 impl<I: ServiceInstance> Drop for Picked<I> {
+    #[inline]
     fn drop(&mut self) {
         if !self.supervised {
             self.report(Outcome::cancelled);
@@ -161,6 +165,7 @@ impl<I: ServiceInstance> Drop for Picked<I> {
 
 impl<I: ServiceInstance> Deref for Picked<I> {
     type Target = I;
+    #[inline]
     fn deref(&self) -> &I {
         self.instance()
     }

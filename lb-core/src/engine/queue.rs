@@ -14,6 +14,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// How many calls wait.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }

@@ -9,6 +9,7 @@ pub(crate) enum Random {
 }
 
 impl RandomSource for Random {
+    #[inline]
     fn next_u64(&self) -> u64 {
         match self {
             Self::Thread(random) => random.next_u64(),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::call::{Begun, Call};
 use super::directory::Resolved;
 use super::picked::record;
@@ -88,12 +90,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
-            let mut plan = RetryPlan::new(policy, started)
+            let mut plan = RetryPlan::new(policy, inner.clock().time(started))
                 .idempotent(options.idempotent)
                 .wait_for_ready(options.wait_for_ready)
                 .cost(options.cost);
             if first_made {
-                plan.started(started);
+                plan.started(inner.clock().time(started));
             }
             plan
         });
@@ -146,7 +148,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             service: self.call.target.name().into(),
             trail: std::mem::take(&mut self.trail),
             cause,
-            elapsed: self.call.clock().now().since(self.call.started),
+            elapsed: self.call.started.elapsed(),
         };
         Box::new(report)
     }
@@ -194,9 +196,11 @@ fn pick<I: ServiceInstance, C>(
     served: &Served<I>,
     why: Why,
 ) -> Result<Begun<I>, NoPick> {
-    let (lease, interest) = call.acquire(served, plan.exclusions())?;
-    let at = call.clock().now();
-    let limit = plan.started(at);
+    let published = served.pool().published();
+    let lease = call.acquire(served, &published, plan.exclusions())?;
+    let interest = published.interest;
+    let at = Instant::now();
+    let limit = plan.started(call.clock().time(at));
     Ok(Begun { lease, interest, at, limit, attempt: plan.attempts(), why })
 }
 

@@ -61,6 +61,7 @@ impl<I: ServiceInstance> Served<I> {
         served
     }
 
+    #[inline]
     pub(crate) fn pool(&self) -> &Pool<I> {
         &self.pool
     }

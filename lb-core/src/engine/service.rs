@@ -44,6 +44,7 @@ impl<I: ServiceInstance> Service<I> {
     }
 
     /// The service's name.
+    #[inline]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -95,6 +96,7 @@ impl<I: ServiceInstance> Service<I> {
         self.served().map(|served| served.stats())
     }
 
+    #[inline]
     fn call<'a, C>(&'a self, options: &'a CallOptions<C>) -> Call<'a, I, C> {
         Call::new(self.balancer.inner(), Target::Handle(self), options)
     }

@@ -25,11 +25,13 @@ impl<I> Lease<I> {
     }
 
     /// The member.
+    #[inline]
     pub fn member(&self) -> &Arc<Member<I>> {
         &self.member
     }
 
     /// How many requests the member had been given before this one.
+    #[inline]
     pub fn ordinal(&self) -> u64 {
         self.ordinal
     }

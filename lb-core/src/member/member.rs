@@ -51,16 +51,19 @@ impl<I: crate::ServiceInstance> Member<I> {
 
 impl<I> Member<I> {
     /// The instance.
+    #[inline]
     pub fn instance(&self) -> &I {
         &self.instance
     }
 
     /// The instance's id.
+    #[inline]
     pub fn id(&self) -> &Arc<str> {
         self.state.id()
     }
 
     /// The weight in force. Members of a set have at least 1: those with 0 are left out.
+    #[inline]
     pub fn weight(&self) -> u32 {
         self.weight
     }
@@ -71,6 +74,7 @@ impl<I> Member<I> {
     }
 
     /// What is known of the instance.
+    #[inline]
     pub fn state(&self) -> &Arc<MemberState> {
         &self.state
     }
@@ -86,11 +90,13 @@ impl<I> Member<I> {
     }
 
     /// Whether it vanished from the registry in a crowd: chosen last.
+    #[inline]
     pub fn is_suspect(&self) -> bool {
         self.suspect
     }
 
     /// Its quota group, if it has one (or limits of its own).
+    #[inline]
     pub fn quota_group(&self) -> Option<&Arc<QuotaGroup>> {
         self.group.as_ref()
     }
@@ -132,10 +138,12 @@ impl<I> Member<I> {
     }
 
     /// The service.
+    #[inline]
     pub fn service(&self) -> &Arc<str> {
         &self.home.service
     }
 
+    #[inline]
     pub(crate) fn signal(&self) -> &Signal {
         &self.home.signal
     }

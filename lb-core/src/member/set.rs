@@ -10,11 +10,13 @@ use super::member::Member;
 pub struct Slot(u32);
 
 impl Slot {
+    #[inline]
     pub(crate) fn new(index: usize) -> Self {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// The number: below the length of the whole set.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -139,6 +141,7 @@ impl<I> MemberSet<I> {
     }
 
     /// How many members there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.view.as_ref().map_or(self.table.len, |view| view.len())
     }
@@ -173,6 +176,7 @@ impl<I> MemberSet<I> {
     }
 
     /// What is to know of all weights. O(1).
+    #[inline]
     pub fn weights(&self) -> Weights {
         self.weights
     }

@@ -55,17 +55,20 @@ impl MemberState {
     }
 
     /// The instance's id.
+    #[inline]
     pub fn id(&self) -> &Arc<str> {
         &self.id
     }
 
     /// A number that no other member of the pool has or had.
+    #[inline]
     pub(crate) fn token(&self) -> u64 {
         self.token
     }
 
     /// Requests in flight: picked, and neither returned nor dropped. Exact; a load-aware pick may read a value that
     /// another thread is just changing.
+    #[inline]
     pub fn in_flight(&self) -> u64 {
         // `finished` first: reading it second could count the end of a request whose start was not yet seen.
         // Acquire pairs with the release in `finish`, which keeps this order also on weakly ordered machines.
@@ -74,6 +77,7 @@ impl MemberState {
     }
 
     /// Requests ever given to this instance.
+    #[inline]
     pub fn started(&self) -> u64 {
         self.hot.started.load(Ordering::Relaxed)
     }
@@ -105,16 +109,19 @@ impl MemberState {
         self.ext.get()
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &Rest {
         &self.hot.rest
     }
 
     /// Counts a request in; returns how many there were before.
+    #[inline]
     pub(crate) fn start(&self) -> u64 {
         self.hot.started.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Counts a request out.
+    #[inline]
     pub(crate) fn finish(&self) {
         // SeqCst: a call that waits for room announces itself and then looks at this counter (see `Signal`).
         self.hot.finished.fetch_add(1, Ordering::SeqCst);

@@ -51,6 +51,7 @@ impl RetryBudget {
     }
 
     /// `n` requests were made. Called for a batch at a time: this is a cache line that all threads share.
+    #[inline]
     pub fn deposit(&self, n: u32) {
         self.add(self.per_request.load(Ordering::Relaxed) * i64::from(n));
     }

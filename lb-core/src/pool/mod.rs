@@ -16,4 +16,5 @@ pub use budget::RetryBudget;
 pub use outcome::Effect;
 pub(crate) use outcome::{Measure, succeeded};
 pub use pool::{NoPick, Pool, PoolContext};
+pub(crate) use published::Published;
 pub use stats::{InstanceStats, ServiceStats};

@@ -59,6 +59,7 @@ pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, now: Time) -> Effe
 }
 
 /// A success shows that an instance is usable after all. Reads before it writes: the line is shared.
+#[inline]
 pub(crate) fn succeeded<I>(member: &Member<I>) {
     let streak = &member.state().unusable_streak;
     if streak.load(Ordering::Relaxed) != 0 {

@@ -260,6 +260,7 @@ impl<I: ServiceInstance> Pool<I> {
         }
     }
 
+    #[inline]
     pub(crate) fn published(&self) -> Guard<Arc<Published<I>>> {
         self.published.load()
     }

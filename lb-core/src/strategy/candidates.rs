@@ -23,6 +23,7 @@ impl Exclusions {
     pub const NONE: Self = Self { members: SmallVec::new_const(), groups: SmallVec::new_const() };
 
     /// Nothing tried yet.
+    #[inline]
     pub const fn new() -> Self {
         Self::NONE
     }
@@ -42,11 +43,13 @@ impl Exclusions {
     }
 
     /// Whether nothing is left out.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// How many members were left out one by one.
+    #[inline]
     pub fn len(&self) -> usize {
         self.members.len()
     }
@@ -177,6 +180,7 @@ impl<'a, I> Candidates<'a, I> {
     }
 
     /// The hash of the request's key, if it has one.
+    #[inline]
     pub fn hash_key(&self) -> Option<u64> {
         self.request.hash_key
     }
@@ -192,6 +196,7 @@ impl<'a, I> Candidates<'a, I> {
     }
 
     /// A random number in `0..n`; 0 if `n` is 0.
+    #[inline]
     pub fn random_below(&self, n: usize) -> usize {
         self.random.below(n)
     }
