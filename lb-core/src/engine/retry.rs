@@ -143,20 +143,19 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         follow(call, plan, &served, next, why).await
     }
 
-    fn report<E>(&mut self, cause: Option<Cause<E>>) -> Box<CallReport<E>> {
-        let report = CallReport {
+    fn report<E>(&mut self, cause: Option<Cause<E>>) -> CallReport<E> {
+        CallReport {
             service: self.call.target.name().into(),
             trail: std::mem::take(&mut self.trail),
             cause,
             elapsed: self.call.started.elapsed(),
-        };
-        Box::new(report)
+        }
     }
 
     /// Puts the end of a call into words.
     #[cold]
     pub(super) fn error<E>(&mut self, end: End, cause: Option<Cause<E>>) -> Error<E> {
-        let call = self.report(cause);
+        let call = Box::new(self.report(cause));
         let error = match end {
             End::Registry(error) => Error::Registry { error, call },
             End::InvalidOptions(error) => Error::InvalidOptions { error, call },
