@@ -4,6 +4,7 @@ pub mod config;
 mod engine;
 mod error;
 pub mod failure;
+mod hedge;
 mod instance;
 pub mod limit;
 mod limits;
@@ -27,6 +28,7 @@ pub use config::{
 pub use engine::{Builder, LoadBalancer, Picked, Service, Traced};
 pub use error::{CallReport, Cause, Error, PickError, Unavailable};
 pub use failure::{ByError, Classifier, Classify, Failure, FailureKind, Scope};
+pub use hedge::HedgeConfig;
 pub use instance::{Instance, ServiceInstance};
 pub use limits::Limits;
 pub use options::CallOptions;

@@ -11,6 +11,7 @@ use super::outcome::{self, Effect};
 use super::published::Published;
 use super::stats::{InstanceStats, ServiceStats};
 use crate::config::{CallPolicy, ServiceConfig, StrategySpec};
+use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
 use crate::member::{Home, Lease, Member};
@@ -119,6 +120,7 @@ impl<I: ServiceInstance> Pool<I> {
             snapshot: Arc::new(Snapshot::new(Entries::default(), None, crate::registry::Revision::NONE)),
             set,
             picker,
+            hedger: context.config.hedge().map(|config| Arc::new(Hedger::new(*config, now))),
         };
         Self {
             budget: RetryBudget::new(context.config.retry_budget(), now),
@@ -168,6 +170,7 @@ impl<I: ServiceInstance> Pool<I> {
             strategy,
             set,
             picker,
+            hedger: hedger(config.hedge(), current.hedger.as_ref(), now),
         };
         drop(current);
         self.published.store(Arc::new(published));
@@ -272,6 +275,11 @@ impl<I: ServiceInstance> Pool<I> {
         if published.interest.outcomes {
             published.picker.on_outcome(member, outcome);
         }
+        if outcome.is_success()
+            && let Some(hedger) = &published.hedger
+        {
+            hedger.observe(outcome.elapsed);
+        }
         effect
     }
 
@@ -293,6 +301,13 @@ impl<I: ServiceInstance> Pool<I> {
     /// The policy of calls to this service.
     pub fn policy(&self) -> CallPolicy {
         self.published.load().policy
+    }
+
+    /// The services to go on with when this one has nobody left.
+    pub fn fallbacks(&self) -> Vec<Arc<str>> {
+        let published = self.published.load();
+        let config = published.snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
+        config.fallbacks().iter().map(|name| name.as_str().into()).collect()
     }
 
     /// Which hooks the strategy in force has a use for.
@@ -343,6 +358,15 @@ impl<I: ServiceInstance> Pool<I> {
             retry_tokens: self.budget.tokens(),
             instances,
         }
+    }
+}
+
+/// The hedger for a configuration: the current one, with what it has learned, if that is unchanged.
+fn hedger(config: Option<&HedgeConfig>, current: Option<&Arc<Hedger>>, now: Time) -> Option<Arc<Hedger>> {
+    let config = config?;
+    match current {
+        Some(current) if current.config() == config => Some(Arc::clone(current)),
+        _ => Some(Arc::new(Hedger::new(*config, now))),
     }
 }
 
