@@ -26,6 +26,7 @@
 mod candidates;
 mod factory;
 mod outcome;
+mod rota;
 mod round_robin;
 mod skew;
 
