@@ -16,6 +16,8 @@ pub mod registry;
 mod request_error;
 mod signal;
 pub mod strategy;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod trail;
 
