@@ -1,6 +1,12 @@
+// The links of the README, where they lead to pages: the first definition of a link counts.
+#![doc = "[guide]: docs::guide"]
+#![doc = "[architecture]: docs::architecture"]
+#![doc = "[zh-CN]: docs::zh_cn"]
 #![doc = include_str!("../README.md")]
 
 mod balancer;
+#[cfg(any(doc, doctest))]
+pub mod docs;
 
 pub use balancer::LoadBalancer;
 pub use lb_core::{
