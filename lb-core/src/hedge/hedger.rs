@@ -72,7 +72,10 @@ impl Hedger {
 
 impl fmt::Debug for Hedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hedger").field("config", &self.config).field("delay", &self.delay()).finish_non_exhaustive()
+        f.debug_struct("Hedger")
+            .field("config", &self.config)
+            .field("delay", &self.delay())
+            .finish_non_exhaustive()
     }
 }
 
