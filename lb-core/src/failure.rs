@@ -27,9 +27,9 @@ pub enum FailureKind {
     /// instance is set aside for a minute (or `retry_after`, if that is longer), and for twice as long each further
     /// time, up to an hour. A success, or registering the instance anew, ends that.
     Unusable,
-    /// No instance of this service can do it (context too long, content policy). Returned at once, as
-    /// [`Error::Unsuitable`](crate::Error::Unsuitable), so that the caller can take it elsewhere. The instance is
-    /// unharmed.
+    /// No instance of this service can do it (context too long, content policy). Taken to a
+    /// [fallback service](crate::ServiceConfig::fallbacks) if there is one, else returned at once as
+    /// [`Error::Unsuitable`](crate::Error::Unsuitable). The instance is unharmed.
     Unsuitable,
     /// The request's own fault (400, 404 of the caller's making). Returned at once, as
     /// [`Error::Rejected`](crate::Error::Rejected); the instance is unharmed.

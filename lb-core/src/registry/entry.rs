@@ -27,7 +27,15 @@ pub enum InstanceState {
 /// What an operator lays over an instance without knowing its type: [`ServiceRegistry::set_override`].
 ///
 /// Belongs to the id: stays in force when the instance is registered again under the same id, goes when it is
-/// deregistered.
+/// deregistered. One takes the place of the other: to drain and weigh, set both fields.
+///
+/// ```
+/// use lb_core::registry::Override;
+///
+/// assert_eq!(Override::default(), Override::NONE);
+/// assert!(Override::drain().draining);
+/// assert_eq!(Override::weight(3).weight, Some(3));
+/// ```
 ///
 /// [`ServiceRegistry::set_override`]: super::ServiceRegistry::set_override
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
