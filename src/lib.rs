@@ -11,7 +11,7 @@ pub mod docs;
 pub use balancer::LoadBalancer;
 pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
-    Failure, FailureKind, Instance, Limits, PickError, Picked, RegistryError, RequestError,
+    Failure, FailureKind, HedgeConfig, Instance, Limits, PickError, Picked, RegistryError, RequestError,
     RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
     StrategySpec, Traced, Trail, Unavailable, Why,
 };
