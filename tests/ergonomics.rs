@@ -187,12 +187,13 @@ impl Tokens {
 #[tokio::test]
 async fn a_stream_holds_its_instance() {
     let lb = vendors(&["up"]).await;
-    let mut tokens = lb
-        .execute("qwen-max", async |vendor| Ok::<_, ChatError>(Tokens { vendor, left: 2 }))
-        .await
-        .unwrap();
+    let mut tokens =
+        lb.execute("qwen-max", async |vendor| Ok::<_, ChatError>(Tokens { vendor, left: 2 })).await.unwrap();
     assert_eq!(lb.stats("qwen-max").unwrap().instances[0].in_flight, 1);
-    assert_eq!((tokens.next().as_deref(), tokens.next().as_deref(), tokens.next()), (Some("up-1"), Some("up-0"), None));
+    assert_eq!(
+        (tokens.next().as_deref(), tokens.next().as_deref(), tokens.next()),
+        (Some("up-1"), Some("up-0"), None)
+    );
     drop(tokens);
     assert_eq!(lb.stats("qwen-max").unwrap().instances[0].in_flight, 0);
 }

@@ -140,6 +140,22 @@ impl RetryPlan {
         self
     }
 
+    /// The call goes on with another service: its delays and waits, but the call's own deadline and retries.
+    pub fn move_on(&mut self, policy: CallPolicy) {
+        let CallPolicy { max_retries, deadline, .. } = self.policy;
+        self.policy = CallPolicy { max_retries, deadline, ..policy };
+        self.exclusions.clear();
+        self.failovers = 0;
+        self.waits = 0;
+        self.waiting_since = None;
+        self.holds_token = false;
+    }
+
+    /// Whether the call may make another attempt at all, wherever.
+    pub fn may_go_on(&self, now: Time) -> bool {
+        self.attempts <= self.policy.max_retries && self.deadline.is_none_or(|deadline| now < deadline)
+    }
+
     /// Whom this round has tried.
     pub fn exclusions(&self) -> &Exclusions {
         &self.exclusions

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::config::human;
 use crate::failure::Failure;
+use crate::member::Member;
 
 /// Why an attempt was made where it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,12 +22,16 @@ pub enum Why {
     Failover,
     /// After a wait.
     Retry,
+    /// At once on a fallback service.
+    Fallback,
 }
 
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
+    /// The service: the one that was called, or a fallback.
+    pub service: Arc<str>,
     /// The instance's id.
     pub instance: Arc<str>,
     /// What came of it; `None` is a success.
@@ -36,6 +41,18 @@ pub struct Attempt {
     pub elapsed: Duration,
     /// Why it was made there.
     pub why: Why,
+}
+
+impl Attempt {
+    pub(crate) fn new<I>(member: &Member<I>, failure: Option<Failure>, elapsed: Duration, why: Why) -> Self {
+        Self {
+            service: Arc::clone(member.service()),
+            instance: Arc::clone(member.id()),
+            failure,
+            elapsed,
+            why,
+        }
+    }
 }
 
 /// The attempts of one call, in order.

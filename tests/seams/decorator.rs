@@ -42,7 +42,8 @@ async fn the_first_tier_serves_until_nobody_in_it_can() {
     for (id, tier) in [("cheap-1", 0), ("cheap-2", 0), ("dear-1", 1), ("dear-2", 1)] {
         registry.register("s", Instance::new(id).with_priority(tier)).await.unwrap();
     }
-    let lb = LoadBalancer::builder(registry.clone()).strategy(Priority(RoundRobin::new().starting_at(0))).build();
+    let lb =
+        LoadBalancer::builder(registry.clone()).strategy(Priority(RoundRobin::new().starting_at(0))).build();
     let pick = async || lb.execute("s", async |i| Ok::<_, RequestError>(i.id.clone())).await.unwrap();
     assert_eq!([pick().await, pick().await, pick().await], ["cheap-1", "cheap-2", "cheap-1"]);
     let fail_cheap = async |i: Picked<Instance>| {

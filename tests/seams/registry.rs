@@ -13,7 +13,8 @@ struct HostList(Arc<Publisher<Instance>>);
 
 impl HostList {
     fn load(&self, revision: u64, hosts: &[&str]) {
-        let entries = hosts.iter().map(|host| Arc::new(Entry::new(Instance::new(*host), Revision::new(revision))));
+        let entries =
+            hosts.iter().map(|host| Arc::new(Entry::new(Instance::new(*host), Revision::new(revision))));
         self.0.publish(Snapshot::new(entries.collect::<Entries<_>>(), None, Revision::new(revision)));
     }
 
@@ -44,7 +45,12 @@ impl ServiceRegistry<Instance> for HostList {
     async fn set_config(&self, service: &str, _: ServiceConfig) -> Result<(), RegistryError> {
         read_only(service)
     }
-    async fn compare_and_set_config(&self, s: &str, _: Revision, _: ServiceConfig) -> Result<(), RegistryError> {
+    async fn compare_and_set_config(
+        &self,
+        s: &str,
+        _: Revision,
+        _: ServiceConfig,
+    ) -> Result<(), RegistryError> {
         read_only(s)
     }
     async fn remove_config(&self, service: &str) -> Result<bool, RegistryError> {

@@ -5,7 +5,9 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadbalance::decide::{Lease, Next, Pool, PoolContext, RandomSource, RetryPlan, SeededRandom, Stop, Time};
+use loadbalance::decide::{
+    Lease, Next, Pool, PoolContext, RandomSource, RetryPlan, SeededRandom, Stop, Time,
+};
 use loadbalance::prelude::*;
 use loadbalance::registry::{Entries, Entry, Snapshot};
 use loadbalance::strategy::{Outcome, PickRequest};
@@ -25,7 +27,8 @@ fn simulate(seed: u64) -> (usize, usize, Time) {
     let hosts = (0..5).map(|n| Arc::new(Entry::new(Instance::new(format!("h{n}")), Revision::new(1))));
     let snapshot = Arc::new(Snapshot::new(hosts.collect::<Entries<_>>(), None, Revision::new(1)));
     pool.apply(|| snapshot.clone(), start);
-    let mut events: BinaryHeap<_> = (0..CALLS).map(|n| Reverse((start + Duration::from_micros(500) * n as u32, n))).collect();
+    let mut events: BinaryHeap<_> =
+        (0..CALLS).map(|n| Reverse((start + Duration::from_micros(500) * n as u32, n))).collect();
     let policy = pool.policy();
     let mut calls: Vec<_> =
         events.iter().map(|_| Call { plan: RetryPlan::new(policy, start), running: None }).collect();
@@ -48,16 +51,19 @@ fn simulate(seed: u64) -> (usize, usize, Time) {
         }
         loop {
             match next {
-                Next::Attempt => match pool.acquire(PickRequest::new(call.plan.exclusions()), &now, &random) {
-                    Ok(lease) => {
-                        attempts += 1;
-                        call.plan.started(now);
-                        call.running = Some((lease, now));
-                        events.push(Reverse((now + Duration::from_millis(1 + random.below(9) as u64), n)));
-                        break;
+                Next::Attempt => {
+                    match pool.acquire(PickRequest::new(call.plan.exclusions()), &now, &random) {
+                        Ok(lease) => {
+                            attempts += 1;
+                            call.plan.started(now);
+                            call.running = Some((lease, now));
+                            events
+                                .push(Reverse((now + Duration::from_millis(1 + random.below(9) as u64), n)));
+                            break;
+                        }
+                        Err(why) => next = call.plan.nobody(why, &pool, now, &random),
                     }
-                    Err(why) => next = call.plan.nobody(why, &pool, now, &random),
-                },
+                }
                 Next::Wait { until, .. } => {
                     events.push(Reverse((until, n)));
                     break;

@@ -12,7 +12,11 @@ struct FewestFailures;
 struct FewestFailuresPicker(MemberSet<Instance>);
 
 impl Strategy<Instance> for FewestFailures {
-    fn picker(&self, set: &MemberSet<Instance>, _: Option<&dyn Picker<Instance>>) -> Box<dyn Picker<Instance>> {
+    fn picker(
+        &self,
+        set: &MemberSet<Instance>,
+        _: Option<&dyn Picker<Instance>>,
+    ) -> Box<dyn Picker<Instance>> {
         Box::new(FewestFailuresPicker(set.clone()))
     }
 }
@@ -33,7 +37,11 @@ async fn a_strategy_learns_and_remembers() {
     registry.replace_all("s", ["bad", "good"].map(Instance::new)).unwrap();
     let lb = LoadBalancer::builder(registry.clone()).strategy(FewestFailures).build();
     let call = async || {
-        lb.execute("s", async |i| if i.id == "bad" { Err(RequestError::service("x")) } else { Ok(i.attempt()) }).await
+        lb.execute(
+            "s",
+            async |i| if i.id == "bad" { Err(RequestError::service("x")) } else { Ok(i.attempt()) },
+        )
+        .await
     };
     assert_eq!(call().await.unwrap(), 2, "nothing learned yet");
     for n in 0..20 {

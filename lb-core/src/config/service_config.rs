@@ -120,13 +120,15 @@ struct Fields {
     retry_budget: RetryBudgetConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     strategy: Option<StrategySpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fallbacks: Vec<String>,
     /// Fields of a newer version of this library, kept so that rewriting a configuration loses nothing.
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
 }
 
 const FIELDS: &str = "max_retries, retry_delay, retry_backoff, max_retry_delay, jitter, max_wait, max_waiting, \
-                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy";
+                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, fallbacks";
 
 impl Default for Fields {
     fn default() -> Self {
@@ -143,6 +145,7 @@ impl Default for Fields {
             deadline: None,
             retry_budget: RetryBudgetConfig::DEFAULT,
             strategy: None,
+            fallbacks: Vec::new(),
             unknown: BTreeMap::new(),
         }
     }
@@ -179,6 +182,18 @@ impl Fields {
             && spec.name.is_empty()
         {
             return invalid("strategy.name", "\"\"".into(), "must name a strategy, such as \"round_robin\"");
+        }
+        for (n, fallback) in self.fallbacks.iter().enumerate() {
+            if fallback.is_empty() {
+                return invalid("fallbacks", format!("{:?}", self.fallbacks), "each must name a service");
+            }
+            if self.fallbacks[..n].contains(fallback) {
+                return invalid(
+                    "fallbacks",
+                    format!("{:?}", self.fallbacks),
+                    "must not name a service twice",
+                );
+            }
         }
         Ok(())
     }
@@ -319,6 +334,13 @@ impl ServiceConfig {
         self.fields.strategy.as_ref()
     }
 
+    /// Services to go on with, in this order, when this one has nobody left to try or cannot do what was asked
+    /// ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
+    /// refuse that.
+    pub fn fallbacks(&self) -> &[String] {
+        &self.fields.fallbacks
+    }
+
     /// Fields that this version does not know. They are kept when the configuration is written again.
     pub fn unknown_fields(&self) -> impl Iterator<Item = &str> {
         self.fields.unknown.keys().map(String::as_str)
@@ -368,6 +390,8 @@ impl ServiceConfigBuilder {
         retry_budget: RetryBudgetConfig => std::convert::identity,
         /// Sets [`ServiceConfig::strategy`].
         strategy: StrategySpec => Some,
+        /// Sets [`ServiceConfig::fallbacks`].
+        fallbacks: Vec<String> => std::convert::identity,
     }
 
     /// Checks every field. The error names the first one that cannot be meant.
@@ -413,6 +437,8 @@ mod tests {
             (r#"{"deadline": "0ms"}"#, "deadline"),
             (r#"{"retry_budget": {"ratio": -1}}"#, "retry_budget.ratio"),
             (r#"{"strategy": {"name": ""}}"#, "strategy.name"),
+            (r#"{"fallbacks": ["a", ""]}"#, "fallbacks"),
+            (r#"{"fallbacks": ["a", "b", "a"]}"#, "fallbacks"),
             (r#"{"max_retrys": 3}"#, "max_retrys"),
             (r#"{"retry_delay": 2}"#, "not a duration"),
             (r#"{"max_retries": -1}"#, "max_retries|-1"),

@@ -97,8 +97,9 @@ impl<I: ServiceInstance> LoadBalancer<I> {
     ///
     /// Borrowing from outside works as `async |i| …` and as `|i| async move { … }`. Two forms do not:
     ///
-    /// An async closure that *mutates* what it captures: its future would hold the borrow while the next attempt needs
-    /// it. Use a `Cell`, an atomic or a mutex:
+    /// An async closure that *mutates* what it captures ("async closure does not implement `FnMut` because it captures
+    /// state from its environment"): its future would hold the borrow while the next attempt needs it. Use a `Cell`,
+    /// an atomic or a mutex:
     ///
     /// ```compile_fail
     /// # async fn f(lb: lb_core::LoadBalancer<lb_core::Instance>) {
@@ -113,8 +114,8 @@ impl<I: ServiceInstance> LoadBalancer<I> {
     /// # }
     /// ```
     ///
-    /// *Moving* an owned value into `async move` (E0507): there may be a second attempt, which needs it again. Borrow
-    /// it, or clone it per attempt:
+    /// *Moving* an owned value into `async move` (E0507, "cannot move out of …, a captured variable in an `FnMut`
+    /// closure"): there may be a second attempt, which needs it again. Borrow it, or clone it per attempt:
     ///
     /// ```compile_fail,E0507
     /// # async fn send(body: String) -> Result<(), lb_core::RequestError> { Ok(()) }

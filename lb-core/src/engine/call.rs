@@ -108,12 +108,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                     let elapsed = self.succeeded(&member, at, limit);
                     if let Some(trail) = trail {
                         *trail = retry.take().map(|retry| retry.into_trail()).unwrap_or_default();
-                        trail.0.push(Attempt {
-                            instance: Arc::clone(member.id()),
-                            failure: None,
-                            elapsed,
-                            why,
-                        });
+                        trail.0.push(Attempt::new(&member, None, elapsed, why));
                     }
                 } else {
                     succeeded(&member);

@@ -1,5 +1,6 @@
 //! What a call does after it did not work at once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub(super) struct Retry<'a, I: ServiceInstance, C> {
     plan: Option<RetryPlan>,
     /// Whether the first attempt was made before there was a plan.
     first_made: bool,
+    /// The fallback service that the call has gone on to.
+    moved_to: Option<Arc<str>>,
+    /// The fallback services that are left; `None`: not looked up yet.
+    fallbacks: Option<VecDeque<Arc<str>>>,
     trail: Trail,
 }
 
@@ -54,6 +59,15 @@ impl End {
     pub(super) fn rejected() -> Self {
         Self::Stop(Stop::Rejected)
     }
+
+    /// Whether another service could do better.
+    fn may_fall_back(&self) -> bool {
+        match self {
+            Self::Overloaded(_) => true,
+            Self::Stop(stop) => matches!(stop, Stop::Nobody(_) | Stop::Resting { .. } | Stop::Unsuitable),
+            Self::Registry(_) | Self::InvalidOptions(_) => false,
+        }
+    }
 }
 
 impl From<Stop> for End {
@@ -71,7 +85,7 @@ impl From<RegistryError> for End {
 impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     /// A call that has made no attempt yet.
     pub(super) fn new(call: Call<'a, I, C>) -> Self {
-        Self { call, plan: None, first_made: false, trail: Trail::default() }
+        Self { call, plan: None, first_made: false, moved_to: None, fallbacks: None, trail: Trail::default() }
     }
 
     /// A call whose first attempt has just ended.
@@ -86,7 +100,10 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
     async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
         let Call { inner, target, options, started } = self.call;
-        let served = target.resolve(&inner.directory).await?;
+        let served = match &self.moved_to {
+            None => target.resolve(&inner.directory).await?,
+            Some(fallback) => inner.directory.resolve(fallback).await?,
+        };
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
@@ -102,27 +119,73 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Ok((served, plan))
     }
 
-    /// Finds somebody for the first attempt, where the first pick did not. `None`: the service is not in service yet,
-    /// or others wait for it already.
+    /// Finds somebody for the first attempt, where the first pick did not.
     pub(super) async fn first(&mut self, nobody: Option<Option<NoPick>>) -> Result<Begun<I>, End> {
         self.call.options.validate().map_err(End::InvalidOptions)?;
+        let found = self.enter(nobody, Why::First).await;
+        self.or_fall_back(found).await
+    }
+
+    /// Finds somebody in a service that the call has just come to. `nobody`: what a first pick there has shown, if
+    /// there was one.
+    async fn enter(&mut self, nobody: Option<Option<NoPick>>, why: Why) -> Result<Begun<I>, End> {
         let call = self.call;
         let (served, plan) = self.resolve().await?;
+        if why == Why::Fallback {
+            plan.move_on(call.options.resolve(served.pool().policy()));
+        }
         let next = match nobody {
             None => Next::Attempt,
             Some(None) => Next::LINE,
-            Some(Some(why)) => plan.nobody(why, served.pool(), call.clock().now(), &call.inner.random),
+            Some(Some(nobody)) => plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random),
         };
-        let begun = follow(call, plan, &served, next, Why::First).await?;
+        let begun = follow(call, plan, &served, next, why).await?;
         call.inner.directory.adopt(&served);
         Ok(begun)
+    }
+
+    /// Where this service has nobody left: goes on with the next fallback, as long as there is one.
+    async fn or_fall_back(&mut self, mut found: Result<Begun<I>, End>) -> Result<Begun<I>, End> {
+        while let Err(end) = &found
+            && end.may_fall_back()
+            && self.turn_to_fallback().await
+        {
+            let entered = self.enter(None, Why::Fallback).await;
+            match (&entered, &found) {
+                // A fallback that has nobody either says less than what the call failed with before.
+                (Err(End::Stop(Stop::Nobody(_)) | End::Registry(_)), Err(_)) => {}
+                _ => found = entered,
+            }
+        }
+        found
+    }
+
+    /// Turns to the next fallback service. `false`: there is none, or the call may make no further attempt.
+    async fn turn_to_fallback(&mut self) -> bool {
+        let call = self.call;
+        if self.fallbacks.is_none() {
+            let named = &call.options.fallbacks;
+            let fallbacks = match self.resolve().await {
+                Ok((served, _)) if named.is_empty() => served.pool().fallbacks(),
+                _ => named.clone(),
+            };
+            self.fallbacks = Some(fallbacks.into());
+        }
+        if self.plan.as_ref().is_some_and(|plan| !plan.may_go_on(call.clock().now())) {
+            return false;
+        }
+        let Some(fallback) = self.fallbacks.as_mut().and_then(VecDeque::pop_front) else { return false };
+        tracing::debug!(service = call.target.name(), %fallback, "call goes on with a fallback service");
+        self.moved_to = Some(fallback);
+        true
     }
 
     /// Takes a failed attempt in, and finds somebody for the next one if there is to be one.
     pub(super) async fn next(&mut self, step: Step<I>) -> Result<Begun<I>, End> {
         let call = self.call;
-        let (served, plan) = self.resolve().await?;
         let elapsed = step.now.since(step.at);
+        self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
+        let (served, plan) = self.resolve().await?;
         // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
         let cut_short = step.timed_out
             && step.limit.is_some_and(|limit| limit.is_deadline)
@@ -136,27 +199,24 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             service = call.target.name(), instance = %step.member.id(), attempt, failure = %step.failure, ?elapsed,
             "attempt failed"
         );
-        let instance = Arc::clone(step.member.id());
-        self.trail.0.push(Attempt { instance, failure: Some(step.failure), elapsed, why: step.why });
         let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
-        let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
-        follow(call, plan, &served, next, why).await
+        let found = follow(call, plan, &served, next, why).await;
+        self.or_fall_back(found).await
     }
 
-    fn report<E>(&mut self, cause: Option<Cause<E>>) -> Box<CallReport<E>> {
-        let report = CallReport {
+    fn report<E>(&mut self, cause: Option<Cause<E>>) -> CallReport<E> {
+        CallReport {
             service: self.call.target.name().into(),
             trail: std::mem::take(&mut self.trail),
             cause,
             elapsed: self.call.started.elapsed(),
-        };
-        Box::new(report)
+        }
     }
 
     /// Puts the end of a call into words.
     #[cold]
     pub(super) fn error<E>(&mut self, end: End, cause: Option<Cause<E>>) -> Error<E> {
-        let call = self.report(cause);
+        let call = Box::new(self.report(cause));
         let error = match end {
             End::Registry(error) => Error::Registry { error, call },
             End::InvalidOptions(error) => Error::InvalidOptions { error, call },

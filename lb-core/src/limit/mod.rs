@@ -1,6 +1,6 @@
 //! Quotas: a [`QuotaGroup`] is what shares one account's quota, a [`Limiter`] says whether it has room.
 //!
-//! The built-in limiters hold a group to its declared [`Limits`](crate::Limits). Another [`LimiterFactory`], given to
+//! The built-in limiters hold a group to its declared [`Limits`]. Another [`LimiterFactory`], given to
 //! the builder, can share quotas between processes or learn them; the seam is the same.
 
 mod bucket;

@@ -295,6 +295,13 @@ impl<I: ServiceInstance> Pool<I> {
         self.published.load().policy
     }
 
+    /// The services to go on with when this one has nobody left.
+    pub fn fallbacks(&self) -> Vec<Arc<str>> {
+        let published = self.published.load();
+        let config = published.snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
+        config.fallbacks().iter().map(|name| name.as_str().into()).collect()
+    }
+
     /// Which hooks the strategy in force has a use for.
     pub fn interest(&self) -> Interest {
         self.published.load().interest

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Member, MemberSet, Slot};
+use super::{Member, MemberSet, Slot, skew};
 use crate::random::RandomSource;
 use crate::time::{Clock, LazyNow, Time};
 
@@ -79,8 +79,10 @@ impl<'a> PickRequest<'a> {
     }
 }
 
-/// How often [`Candidates::any_eligible`] draws at random before it looks at everybody.
+/// How often [`Candidates::any_eligible`] draws somebody who could be eligible before it looks at everybody.
 const DRAWS: usize = 16;
+/// From which [`skew`] on it does not draw: most draws would be rejected for their weight.
+const MAX_SKEW: f64 = 8.0;
 
 /// The view for one attempt: who could be picked, and what is known of the request. Lives on the stack.
 pub struct Candidates<'a, I> {
@@ -148,12 +150,17 @@ impl<'a, I> Candidates<'a, I> {
     }
 
     /// Any eligible member of `set`, each with a chance in proportion to its weight. Expected O(1) while most members
-    /// weigh the same and are eligible; else O(number of members).
+    /// are eligible and none weighs more than eight times the mean; else O(number of members).
     pub fn any_eligible(&self, set: &MemberSet<I>) -> Option<Slot> {
         if set.weights().are_equal() {
-            for _ in 0..DRAWS {
+            return self.any_eligible_evenly(set);
+        }
+        let (max, skew) = (f64::from(set.weights().max), skew(set));
+        if skew <= MAX_SKEW {
+            for _ in 0..DRAWS * skew.ceil() as usize {
                 let slot = set.slot(self.random_below(set.len()))?;
-                if self.is_eligible(slot) {
+                let member = set.member(slot)?;
+                if self.random.unit() * max < self.weight(member) && self.admits(slot, member) {
                     return Some(slot);
                 }
             }
@@ -163,6 +170,24 @@ impl<'a, I> Candidates<'a, I> {
             let weight = self.weight(member);
             total += weight;
             if self.random.unit() * total < weight {
+                chosen = Some(slot);
+            }
+        }
+        chosen
+    }
+
+    /// Any eligible member of `set`, each with the same chance whatever its weight. Expected O(1) while most members
+    /// are eligible; else O(number of members).
+    pub fn any_eligible_evenly(&self, set: &MemberSet<I>) -> Option<Slot> {
+        for _ in 0..DRAWS {
+            let slot = set.slot(self.random_below(set.len()))?;
+            if self.is_eligible(slot) {
+                return Some(slot);
+            }
+        }
+        let mut chosen = None;
+        for (seen, (slot, _)) in self.eligible(set).enumerate() {
+            if self.random_below(seen + 1) == 0 {
                 chosen = Some(slot);
             }
         }

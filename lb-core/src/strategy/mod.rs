@@ -26,7 +26,9 @@
 mod candidates;
 mod factory;
 mod outcome;
+mod rota;
 mod round_robin;
+mod skew;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ pub use candidates::{Candidates, Exclusions, PickRequest};
 pub use factory::{CoreStrategies, StrategyError, StrategyFactory};
 pub use outcome::{Outcome, OutcomeKind};
 pub use round_robin::RoundRobin;
+pub use skew::skew;
 
 pub use crate::member::{Member, MemberSet, Slot, Weights};
 
