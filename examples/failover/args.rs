@@ -23,7 +23,7 @@ Options:
   --out FILE         write the answers there, one JSON object per line; the file must not exist yet
   --requests N       how many requests to send; the prompts are used in turn
                      [default: 2400; with --vendors: every prompt once]
-  --concurrency N    how many at the same time [default: 128; with --vendors: 16]
+  --concurrency N    how many at the same time [default: 96; with --vendors: 16]
   --rate N           begin at most N requests a second [default: 300; with --vendors: no limit]
   --timeout SECONDS  how long a vendor may take to begin its answer before the next one is asked
                      [default: 1; with --vendors: 60]

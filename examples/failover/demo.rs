@@ -61,21 +61,20 @@ pub(crate) async fn run(args: &Args, prompts: Vec<Prompt>) -> Result<bool, Probl
 impl Demo {
     fn new(args: &Args, prompts: Vec<Prompt>) -> Result<Self, Problem> {
         let millis = Duration::from_millis;
-        let (requests, rate, cycle, timeout) = if args.smoke {
-            (300, 200.0, millis(400), millis(500))
-        } else {
-            (2400, 300.0, millis(2000), millis(1000))
-        };
+        let (requests, rate, cycle) =
+            if args.smoke { (200, 200.0, millis(400)) } else { (2400, 300.0, millis(2000)) };
         let pace = Pace {
             requests: args.requests.unwrap_or(requests),
-            concurrency: args.concurrency.unwrap_or(128),
+            concurrency: args.concurrency.unwrap_or(96),
             rate: args.rate.or(Some(rate)),
         };
-        // A proxy from the environment has no business with loopback addresses.
+        // A proxy from the environment has no business with loopback addresses. Few idle connections, because clients
+        // and vendors are one process, and some systems grant it no more than 256 files.
         let client = Client::builder().no_proxy().pool_max_idle_per_host(4).build();
         let client =
             client.map_err(|error| Problem::new(format!("cannot set up the HTTP client: {error}")))?;
-        Ok(Self { pace, cycle, timeout: args.timeout.unwrap_or(timeout), client, prompts: prompts.into() })
+        let timeout = args.timeout.unwrap_or(Duration::from_secs(1));
+        Ok(Self { pace, cycle, timeout, client, prompts: prompts.into() })
     }
 
     fn introduce(&self) {
@@ -188,8 +187,9 @@ impl Demo {
         let second = Duration::from_secs(1);
         ServiceConfig::builder()
             .attempt_timeout(self.timeout)
-            .deadline(30 * second.max(self.timeout))
-            .max_retries(50)
+            // Generous, because a machine that is busy with something else must not look like a lost request.
+            .deadline(60 * second.max(self.timeout))
+            .max_retries(100)
             .retry_delay(second / 10)
             .retry_backoff(1.5)
             .max_retry_delay(2 * second)

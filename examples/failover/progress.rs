@@ -22,7 +22,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(title: &'static str, total: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = "{prefix:<24} {bar:30} {pos}/{len} {per_sec}  {msg}";
+            let style = "{prefix:<24} {wide_bar} {pos}/{len}  {elapsed}  {msg}";
             let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
             ProgressBar::new(total as u64).with_style(style).with_prefix(title)
         });

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::ways::{Balanced, SERVICE};
 
 /// How often it looks; so exact the times are.
-const EVERY: Duration = Duration::from_millis(10);
+const EVERY: Duration = Duration::from_millis(20);
 
 /// Looks at the balancer's statistics while it lives.
 #[derive(Debug)]
