@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::call::{Begun, Call};
 use super::directory::Resolved;
-use super::picked::record;
+use super::picked::record_attempt;
 use super::served::Served;
 use crate::config::ConfigError;
 use crate::error::{CallReport, Cause, Error, Unavailable};
@@ -129,12 +129,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             && !plan.deadline_is_timeout(elapsed);
         let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
         let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
-        record(&step.member, &outcome, step.now);
-        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         let attempt = plan.attempts();
+        record_attempt(&step.member, &outcome, Some(attempt), step.now);
+        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         tracing::debug!(
-            service = call.target.name(), instance = %step.member.id(), attempt, failure = %step.failure, ?elapsed,
-            "attempt failed"
+            service = call.target.name(), instance = %step.member.id(), attempt, cause = step.failure.kind().as_str(),
+            retry_after = ?step.failure.retry_after(), ?elapsed, "attempt failed"
         );
         let instance = Arc::clone(step.member.id());
         self.trail.0.push(Attempt { instance, failure: Some(step.failure), elapsed, why: step.why });
@@ -180,8 +180,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             }
         };
         let call = error.call();
+        let last = call.trail.last();
+        let cause =
+            last.and_then(|attempt| attempt.failure).map_or("none", |failure| failure.kind().as_str());
         tracing::warn!(
-            service = %call.service, kind = error.kind(), attempts = %call.trail, elapsed = ?call.elapsed,
+            service = %call.service, kind = error.kind(), instance = last.map_or("", |attempt| &*attempt.instance),
+            attempts = call.trail.len(), cause, elapsed = ?call.elapsed, %error, trail = %call.trail.ending(8),
             "call gave up"
         );
         error
