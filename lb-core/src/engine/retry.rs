@@ -9,7 +9,7 @@ use super::call::{Begun, Call};
 use super::directory::Resolved;
 use super::picked::record_attempt;
 use super::served::Served;
-use crate::config::ConfigError;
+use crate::config::{CallPolicy, ConfigError};
 use crate::error::{CallReport, Cause, Error, Unavailable};
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
@@ -85,8 +85,8 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
     async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
-        let Call { inner, target, options, started } = self.call;
-        let served = target.resolve(&inner.directory).await?;
+        let Call { inner, options, started, .. } = self.call;
+        let served = self.find().await?;
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
@@ -100,6 +100,22 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             plan
         });
         Ok((served, plan))
+    }
+
+    /// Finds the service. The call's deadline ends that, too; as long as nobody knows what the service's configuration
+    /// says, it is the caller's, or the balancer's default.
+    async fn find(&self) -> Result<Resolved<I>, End> {
+        let Call { inner, target, options, started } = self.call;
+        let default = CallPolicy::of(&inner.directory.context().config);
+        let found = target.resolve(&inner.directory);
+        let found = match options.times(&default) {
+            (_, None) => found.await,
+            (_, Some(deadline)) => match tokio::time::timeout_at(started + deadline, found).await {
+                Ok(found) => found,
+                Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
+            },
+        };
+        Ok(found?)
     }
 
     /// Finds somebody for the first attempt, where the first pick did not. `None`: the service is not in service yet,
@@ -252,6 +268,7 @@ async fn stand_in_line<I: ServiceInstance, C>(
         let at = served.pool().available_at(call.options.cost, now).filter(|at| *at != Time::MAX);
         return Err(End::Overloaded(at.map(|at| at.since(now))));
     };
+    served.drive();
     let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
     let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
     // Registered before the look: whoever makes room from here on wakes this call.
