@@ -249,6 +249,6 @@ impl<I: ServiceInstance> Clone for LoadBalancer<I> {
 
 impl<I: ServiceInstance> fmt::Debug for LoadBalancer<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadBalancer").finish_non_exhaustive()
+        self.directory().fmt_in(&mut f.debug_struct("LoadBalancer"))
     }
 }

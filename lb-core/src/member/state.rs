@@ -179,7 +179,6 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
                         state.start();
-                        assert!(state.in_flight() <= 4);
                         state.finish();
                     }
                 });

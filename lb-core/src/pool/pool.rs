@@ -330,6 +330,13 @@ impl<I: ServiceInstance> Pool<I> {
         self.published.load().snapshot.is_known()
     }
 
+    /// Whether any request is running, also on instances that have left. O(n).
+    pub fn is_busy(&self) -> bool {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = writer.members.all().any(|member| member.in_flight() > 0);
+        busy || writer.members.leaving().next().is_some()
+    }
+
     /// The retry budget.
     pub fn budget(&self) -> &RetryBudget {
         &self.budget
