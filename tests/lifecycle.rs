@@ -268,12 +268,12 @@ async fn unknown_names_leave_nothing_behind() {
 async fn those_who_wait_for_a_service_share_one_watch() {
     let registry = Scripted::new(&[]);
     let lb = LoadBalancer::new(registry.clone());
-    let options = CallOptions::new().wait_for_ready(true);
     let waiting: Vec<_> = (0..10)
         .map(|n| {
             let lb = lb.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(n * SECOND).await;
+                let options = CallOptions::new().wait_for_ready(true);
                 lb.execute_with("s", options, async |i| Ok::<_, RequestError>(i.id.clone())).await
             })
         })

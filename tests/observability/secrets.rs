@@ -83,7 +83,7 @@ async fn a_key_is_told_nowhere() {
     let options = CallOptions::new().max_retries(5).deadline(Duration::from_secs(60));
     for kind in FailureKind::ALL {
         let error = lb
-            .execute_with("s", options, async |vendor| {
+            .execute_with("s", options.clone(), async |vendor| {
                 check("Debug of what is picked", &format!("{vendor:?}"));
                 Err::<(), _>(Leaky(kind, vendor.key.clone()))
             })
@@ -92,7 +92,7 @@ async fn a_key_is_told_nowhere() {
         check_error(&error);
         registry.replace_all("s", ["a", "b"].map(vendor)).unwrap();
     }
-    let slow = options.attempt_timeout(Duration::from_secs(1)).max_retries(0);
+    let slow = options.clone().attempt_timeout(Duration::from_secs(1)).max_retries(0);
     let error = lb
         .execute_with("s", slow, async |_| std::future::pending::<Result<(), Leaky>>().await)
         .await
