@@ -157,8 +157,8 @@ impl Failure {
     /// How long the provider asked to be left alone. May be days: the instance is parked, no call sleeps that long.
     /// Zero is as if nothing was said. Heeded for `Service`, `LimitExceeded` and `Unusable`.
     #[must_use]
-    pub const fn with_retry_after(mut self, retry_after: Duration) -> Self {
-        self.retry_after = Some(retry_after);
+    pub fn with_retry_after(mut self, retry_after: impl Into<Option<Duration>>) -> Self {
+        self.retry_after = retry_after.into();
         self
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
+use thiserror::Error;
 
 use super::budget::RetryBudget;
 use super::build::Members;
@@ -66,16 +67,20 @@ impl<I> fmt::Debug for PoolContext<I> {
 }
 
 /// Why nobody was picked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NoPick {
     /// The registry does not know the service.
+    #[error("the registry does not know the service, or it has not been called yet")]
     Unknown,
     /// The service has no instance.
+    #[error("the service has no instance")]
     Empty,
     /// It has instances, but all drain, start, or have weight 0.
+    #[error("all instances drain, start, or have weight 0")]
     Drained,
     /// There are instances, but none is eligible: tried already, resting, or without room.
+    #[error("no instance is eligible at the moment")]
     NoneEligible,
 }
 
