@@ -284,12 +284,14 @@ pub trait Classifier<T, E> {
 pub struct ByError;
 
 impl<T, E: Classify> Classifier<T, E> for ByError {
+    #[inline]
     fn classify(&self, result: &Result<T, E>) -> Option<Failure> {
         result.as_ref().err().map(Classify::classify)
     }
 }
 
 impl<T, E, F: Fn(&Result<T, E>) -> Option<Failure>> Classifier<T, E> for F {
+    #[inline]
     fn classify(&self, result: &Result<T, E>) -> Option<Failure> {
         self(result)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::{Begun, Call};
+use super::call::{Begun, Call, Missed};
 use super::directory::Resolved;
 use super::picked::record_attempt;
 use super::served::Served;
@@ -93,8 +93,8 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Self { first_made: true, ..Self::new(call) }
     }
 
-    pub(super) fn into_trail(self) -> Trail {
-        self.trail
+    pub(super) fn take_trail(&mut self) -> Trail {
+        std::mem::take(&mut self.trail)
     }
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
@@ -138,24 +138,26 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     }
 
     /// Finds somebody for the first attempt, where the first pick did not.
-    pub(super) async fn first(&mut self, nobody: Option<Option<NoPick>>) -> Result<Begun<I>, End> {
+    pub(super) async fn first(&mut self, missed: Missed) -> Result<Begun<I>, End> {
         self.call.options.validate().map_err(End::InvalidOptions)?;
-        let found = self.enter(nobody, Why::First).await;
+        let found = self.enter(missed, Why::First).await;
         self.or_fall_back(found).await
     }
 
-    /// Finds somebody in a service that the call has just come to. `nobody`: what a first pick there has shown, if
-    /// there was one.
-    async fn enter(&mut self, nobody: Option<Option<NoPick>>, why: Why) -> Result<Begun<I>, End> {
+    /// Finds somebody in a service that the call has just come to. `missed`: what a first pick there has
+    /// shown.
+    async fn enter(&mut self, missed: Missed, why: Why) -> Result<Begun<I>, End> {
         let call = self.call;
         let (served, plan) = self.resolve().await?;
         if why == Why::Fallback {
             plan.move_on(call.options.resolve(served.pool().policy()));
         }
-        let next = match nobody {
-            None => Next::Attempt,
-            Some(None) => Next::LINE,
-            Some(Some(nobody)) => plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random),
+        let next = match missed {
+            Missed::NotInService => Next::Attempt,
+            Missed::InLine => Next::LINE,
+            Missed::Nobody(nobody) => {
+                plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random)
+            }
         };
         let begun = follow(call, plan, &served, next, why).await?;
         call.inner.directory.adopt(&served);
@@ -168,7 +170,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             && end.may_fall_back()
             && self.turn_to_fallback().await
         {
-            let entered = self.enter(None, Why::Fallback).await;
+            let entered = self.enter(Missed::NotInService, Why::Fallback).await;
             match (&entered, &found) {
                 // A fallback that has nobody either says less than what the call failed with before.
                 (Err(End::Stop(Stop::Nobody(_)) | End::Registry(_)), Err(_)) => {}
@@ -280,10 +282,9 @@ fn pick<I: ServiceInstance, C>(
 ) -> Result<Begun<I>, NoPick> {
     let published = served.pool().published();
     let lease = call.acquire(served, &published, plan.exclusions())?;
-    let interest = published.interest;
     let at = Instant::now();
     let limit = plan.started(call.clock().time(at));
-    Ok(Begun { lease, interest, at, limit, attempt: plan.attempts(), why })
+    Ok(call.begin(lease, &published, at, limit, plan.attempts(), why))
 }
 
 /// Does what the plan says until somebody is picked.
