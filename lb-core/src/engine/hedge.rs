@@ -90,7 +90,7 @@ where
     failure.kind().is_retryable(true).then_some(failure)
 }
 
-impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
+impl<I: ServiceInstance, C> Retry<'_, I, C> {
     /// Picks somebody else for a second attempt, if the service's hedging, the call's retries and the instances allow
     /// it. Does not overtake calls that wait.
     async fn hedge(&mut self, first: &Running<I>) -> Option<Begun<I>> {
