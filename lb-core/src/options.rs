@@ -23,8 +23,12 @@ use crate::failure::ByError;
 ///     .idempotent(false);
 /// ```
 ///
+/// What is not set is as the service's configuration says. An override can change a value, but not take away a limit
+/// that the service sets; `max_waiting`, `retry_budget` and `strategy` belong to the service alone.
+///
 /// A value that cannot be meant (a NaN backoff, a zero deadline) makes the call fail with
-/// [`Error::InvalidOptions`](crate::Error::InvalidOptions) before anything is tried.
+/// [`Error::InvalidOptions`](crate::Error::InvalidOptions) before anything is tried. The ranges are those of
+/// [`ServiceConfig`](crate::ServiceConfig).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct CallOptions<C = ByError> {
@@ -72,8 +76,8 @@ impl CallOptions {
 }
 
 impl<C> CallOptions<C> {
-    /// Classifies results with `classifier` (see [`Classifier`](crate::Classifier)); closures over
-    /// `&Result<T, E>` are classifiers.
+    /// Classifies results with `classifier` instead of [`ByError`]; functions and closures over `&Result<T, E>` are
+    /// classifiers. See [`Classifier`](crate::Classifier) for an example.
     pub fn classify<D>(self, classifier: D) -> CallOptions<D> {
         CallOptions {
             overrides: self.overrides,
@@ -103,7 +107,9 @@ impl<C> CallOptions<C> {
         self
     }
 
-    /// What the request will use of a quota counted in tokens, estimated. Default 1.
+    /// What the request will use of a quota counted in tokens, estimated. Reserved at the pick, from
+    /// [`Limits::tokens_per_minute`](crate::Limits::tokens_per_minute) if the instance declares that;
+    /// [`Picked::settle`](crate::Picked::settle) corrects it. Default 1.
     pub fn cost(mut self, tokens: u64) -> Self {
         self.cost = tokens;
         self
@@ -187,7 +193,7 @@ impl<C> CallOptions<C> {
         self
     }
 
-    /// Overrides [`ServiceConfig::deadline`](crate::ServiceConfig::deadline).
+    /// Overrides [`ServiceConfig::deadline`](crate::ServiceConfig::deadline). Counted from the start of the call.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.overrides.deadline = Some(deadline);
         self.overridden = true;
@@ -210,7 +216,7 @@ impl<C> CallOptions<C> {
         (attempt_timeout.or(service.attempt_timeout), deadline.or(service.deadline))
     }
 
-    /// The policy of this call, given the service's.
+    /// The policy of this call, given the service's. A `retry_delay` above the service's `max_retry_delay` raises that.
     #[inline]
     pub fn resolve(&self, service: CallPolicy) -> CallPolicy {
         if self.overridden { self.overrides.apply(service) } else { service }

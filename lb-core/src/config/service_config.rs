@@ -43,7 +43,7 @@ pub enum ConfigError {
 /// How the retry budget paces fail-overs: a token bucket per service and process.
 ///
 /// A fail-over at once takes one token; without one it waits for the backoff instead. Nothing ever fails because of
-/// the budget. Every request adds `ratio` tokens, every second `min_per_second`; at most `burst` are kept.
+/// the budget, and it does not lower the number of attempts: [`max_retries`](ServiceConfig::max_retries) does that. Every request adds `ratio` tokens, every second `min_per_second`; at most `burst` are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -76,7 +76,10 @@ impl Default for RetryBudgetConfig {
 }
 
 /// How calls to one service are retried. Always valid: it comes from [`ServiceConfig::builder`] or from JSON, and both
-/// check every field.
+/// check every field. In JSON, durations are strings with a unit (`"2s"`, `"1m 30s"`).
+///
+/// The defaults are patient: without a [`deadline`](Self::deadline) a call to a single instance that always fails goes on
+/// for about 40 minutes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -282,7 +285,7 @@ impl ServiceConfig {
         fields.try_into()
     }
 
-    /// Attempts after the first one, over all rounds and instances. Default 100; 0 means one attempt.
+    /// Attempts after the first one, over all rounds, instances and fallbacks. Default 100; 0 means one attempt.
     pub fn max_retries(&self) -> u32 {
         self.fields.max_retries
     }
@@ -297,7 +300,7 @@ impl ServiceConfig {
         self.fields.retry_backoff
     }
 
-    /// The longest wait between two rounds. Default 30 s; at least `retry_delay`, at most 7 days.
+    /// The longest wait between two rounds, before jitter. Default 30 s; at least `retry_delay`, at most 7 days.
     pub fn max_retry_delay(&self) -> Duration {
         self.fields.max_retry_delay
     }
@@ -307,7 +310,8 @@ impl ServiceConfig {
         self.fields.jitter
     }
 
-    /// The longest wait for an instance to become available (rests, quotas). Default 60 s; 0 means: do not wait.
+    /// The longest wait for an instance to become available (rests, quotas). Default 60 s; at most 7 days; 0 means: do
+    /// not wait.
     pub fn max_wait(&self) -> Duration {
         self.fields.max_wait
     }
@@ -324,18 +328,20 @@ impl ServiceConfig {
         self.fields.max_failovers_per_round
     }
 
-    /// How long one attempt may take before it counts as [timed out](crate::FailureKind::Timeout). Default `None`:
-    /// as long as the closure takes. 1 µs to 7 days.
+    /// How long one attempt may take before it counts as [timed out](crate::FailureKind::Timeout): its future is
+    /// dropped. Default `None`: as long as the closure takes. 1 µs to 7 days. With this or a deadline, each attempt arms
+    /// a timer.
     pub fn attempt_timeout(&self) -> Option<Duration> {
         self.fields.attempt_timeout
     }
 
-    /// How long the whole call may take, waits and all attempts included. Default `None`. 1 µs to 7 days.
+    /// How long the whole call may take, waits and all attempts included. It ends a running attempt; a wait that cannot
+    /// end before it is not begun. Default `None`. 1 µs to 7 days.
     pub fn deadline(&self) -> Option<Duration> {
         self.fields.deadline
     }
 
-    /// How fail-overs are paced when many calls fail.
+    /// How fail-overs are paced when many calls fail. Default [`RetryBudgetConfig::DEFAULT`].
     pub fn retry_budget(&self) -> RetryBudgetConfig {
         self.fields.retry_budget
     }

@@ -149,23 +149,37 @@ impl<I: ServiceInstance> Picked<I> {
     fn report(&self, outcome: impl FnOnce(Duration) -> Outcome) {
         if !self.reported.swap(true, Ordering::Relaxed) {
             let now = self.clock.now();
-            record(self.member(), &outcome(now.since(self.clock.time(self.started))), now);
+            let outcome = outcome(now.since(self.clock.time(self.started)));
+            record_attempt(self.member(), &outcome, Some(self.attempt), now);
         }
     }
 }
 
 /// Takes an outcome in, through the member's pool.
 pub(crate) fn record<I: ServiceInstance>(member: &Arc<Member<I>>, outcome: &Outcome, now: Time) {
+    record_attempt(member, outcome, None, now);
+}
+
+/// The same, for events that tell which attempt of the call it was.
+pub(crate) fn record_attempt<I: ServiceInstance>(
+    member: &Arc<Member<I>>,
+    outcome: &Outcome,
+    attempt: Option<u32>,
+    now: Time,
+) {
     // Without a pool nobody can be picked by what would be recorded.
     let Some(pool) = member.pool() else { return };
+    let cause = outcome.as_failure().map_or("none", |failure| failure.kind().as_str());
     match pool.record(member, outcome, now) {
         Effect::None => {}
         Effect::Rested(time) => {
-            tracing::debug!(service = %pool.service(), instance = %member.id(), ?time, "instance rests");
+            tracing::debug!(
+                service = %pool.service(), instance = %member.id(), attempt, cause, ?time, "instance rests"
+            );
         }
         Effect::SetAside(time) => {
             tracing::warn!(
-                service = %pool.service(), instance = %member.id(), ?time,
+                service = %pool.service(), instance = %member.id(), attempt, cause, ?time,
                 "instance is unusable and set aside; check its key, its account and its deployment"
             );
         }

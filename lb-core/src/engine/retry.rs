@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::call::{Begun, Call, Missed};
 use super::directory::Resolved;
-use super::picked::record;
+use super::picked::record_attempt;
 use super::served::Served;
-use crate::config::ConfigError;
+use crate::config::{CallPolicy, ConfigError};
 use crate::error::{CallReport, Cause, Error, Unavailable};
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
@@ -99,11 +99,8 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
     async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
-        let Call { inner, target, options, started } = self.call;
-        let served = match &self.moved_to {
-            None => target.resolve(&inner.directory).await?,
-            Some(fallback) => inner.directory.resolve(fallback).await?,
-        };
+        let Call { inner, options, started, .. } = self.call;
+        let served = self.find().await?;
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
@@ -117,6 +114,27 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             plan
         });
         Ok((served, plan))
+    }
+
+    /// Finds the service. The call's deadline ends that, too; as long as nobody knows what the service's configuration
+    /// says, it is the caller's, or the balancer's default.
+    async fn find(&self) -> Result<Resolved<I>, End> {
+        let Call { inner, target, options, started } = self.call;
+        let default = CallPolicy::of(&inner.directory.context().config);
+        let found = async {
+            match &self.moved_to {
+                None => target.resolve(&inner.directory).await,
+                Some(fallback) => inner.directory.resolve(fallback).await,
+            }
+        };
+        let found = match options.times(&default) {
+            (_, None) => found.await,
+            (_, Some(deadline)) => match tokio::time::timeout_at(started + deadline, found).await {
+                Ok(found) => found,
+                Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
+            },
+        };
+        Ok(found?)
     }
 
     /// Finds somebody for the first attempt, where the first pick did not.
@@ -194,12 +212,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             && !plan.deadline_is_timeout(elapsed);
         let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
         let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
-        record(&step.member, &outcome, step.now);
-        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         let attempt = plan.attempts();
+        record_attempt(&step.member, &outcome, Some(attempt), step.now);
+        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         tracing::debug!(
-            service = call.target.name(), instance = %step.member.id(), attempt, failure = %step.failure, ?elapsed,
-            "attempt failed"
+            service = call.target.name(), instance = %step.member.id(), attempt, cause = step.failure.kind().as_str(),
+            retry_after = ?step.failure.retry_after(), ?elapsed, "attempt failed"
         );
         let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
         let found = follow(call, plan, &served, next, why).await;
@@ -243,8 +261,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             }
         };
         let call = error.call();
+        let last = call.trail.last();
+        let cause =
+            last.and_then(|attempt| attempt.failure).map_or("none", |failure| failure.kind().as_str());
         tracing::warn!(
-            service = %call.service, kind = error.kind(), attempts = %call.trail, elapsed = ?call.elapsed,
+            service = %call.service, kind = error.kind(), instance = last.map_or("", |attempt| &*attempt.instance),
+            attempts = call.trail.len(), cause, elapsed = ?call.elapsed, %error, trail = %call.trail.ending(8),
             "call gave up"
         );
         error
@@ -310,6 +332,7 @@ async fn stand_in_line<I: ServiceInstance, C>(
         let at = served.pool().available_at(call.options.cost, now).filter(|at| *at != Time::MAX);
         return Err(End::Overloaded(at.map(|at| at.since(now))));
     };
+    served.drive();
     let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
     let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
     // Registered before the look: whoever makes room from here on wakes this call.

@@ -123,8 +123,8 @@ impl MemberState {
     /// Counts a request out.
     #[inline]
     pub(crate) fn finish(&self) {
-        // SeqCst: a call that waits for room announces itself and then looks at this counter (see `Signal`).
-        self.hot.finished.fetch_add(1, Ordering::SeqCst);
+        // Release: whoever sees this end sees the start that came before it.
+        self.hot.finished.fetch_add(1, Ordering::Release);
     }
 
     /// Forgets what is held against the instance; the counters stay.

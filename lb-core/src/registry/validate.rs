@@ -1,4 +1,12 @@
 //! Checks that every registry makes before it stores anything, so that what one registry takes, all take.
+//!
+//! ```
+//! use lb_core::registry::validate;
+//!
+//! assert!(validate::service("cart/v2 (eu)").is_ok());
+//! assert!(validate::service("").is_err());
+//! assert!(validate::instance("cart", "a\nb").is_err());
+//! ```
 
 use super::error::RegistryError;
 use crate::config::{ConfigError, ServiceConfig};
