@@ -24,6 +24,8 @@ pub enum Why {
     Retry,
     /// At once on a fallback service.
     Fallback,
+    /// Beside an attempt that took unusually long.
+    Hedge,
 }
 
 /// One attempt.

@@ -6,11 +6,13 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::balancer::Inner;
 use super::clock::EngineClock;
+use super::hedge::race;
 use super::picked::{Picked, record};
 use super::retry::{End, Retry, Step};
 use super::served::Served;
@@ -49,6 +51,18 @@ pub(super) struct Begun<I: ServiceInstance> {
     why: Why,
     /// Whether somebody wants to know of a success.
     measured: bool,
+    /// Whether a second attempt may be made beside this one.
+    hedged: bool,
+}
+
+impl<I: ServiceInstance> Begun<I> {
+    /// The instance for the closure, and what the engine keeps.
+    #[inline]
+    pub(super) fn start(self, clock: EngineClock) -> (Picked<I>, Running<I>) {
+        let Self { picked, limit, why, .. } = self;
+        let (member, started) = (Arc::clone(picked.member()), picked.started());
+        (picked, Running { member, clock, started, limit, why, over: false })
+    }
 }
 
 /// Nobody in line, nothing tried: what the first pick of every call leaves out.
@@ -93,11 +107,19 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             }
         };
         loop {
-            let Begun { picked, limit, why, measured } = begun;
-            let (member, clock, started) = (Arc::clone(picked.member()), call.clock(), picked.started());
-            let mut running = Running { member, clock, started, limit, why, over: false };
+            let (limit, measured, hedged) = (begun.limit, begun.measured, begun.hedged);
+            let clock = call.clock();
+            let (picked, mut running) = begun.start(clock);
             let (failure, cause) = 'failed: {
-                let result = {
+                let result = if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
+                    let race = Box::pin(race(call, &mut retry, running, f(picked), &mut f, after));
+                    let result;
+                    (running, result) = race.await;
+                    match result {
+                        Some(result) => result,
+                        None => break 'failed (Failure::timeout(), None),
+                    }
+                } else {
                     let future = pin!(f(picked));
                     match limit {
                         None => future.await,
@@ -212,8 +234,24 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             || limit.is_some()
             || Measure::sampled(lease.ordinal())
             || has_streak(lease.member());
+        let hedged = match &published.hedger {
+            Some(hedger) if attempt == 1 && self.options.idempotent => {
+                hedger.deposit();
+                true
+            }
+            _ => false,
+        };
+        let measured = measured || published.hedger.is_some();
         let picked = Picked::new(lease.into_held(), self.clock(), started, limit, self.options.cost, attempt);
-        Begun { picked, limit, why, measured }
+        Begun { picked, limit, why, measured, hedged }
+    }
+
+    /// After how long to hedge; `None`: not known yet.
+    #[cold]
+    fn hedge_after(&self) -> Option<Duration> {
+        let hedger =
+            self.target.with(&self.inner.directory, |served| served.pool().published().hedger.clone());
+        hedger.flatten()?.delay()
     }
 
     /// Takes a success in that somebody wants to know of.
@@ -272,6 +310,28 @@ pub(super) struct Running<I: ServiceInstance> {
 impl<I: ServiceInstance> Running<I> {
     fn at(&self) -> Time {
         self.clock.time(self.started)
+    }
+
+    pub(super) fn member(&self) -> &Member<I> {
+        &self.member
+    }
+
+    pub(super) fn limit(&self) -> Option<AttemptLimit> {
+        self.limit
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.member.id()
+    }
+
+    pub(super) fn service(&self) -> &str {
+        self.member.service()
+    }
+
+    /// The attempt is over; what is done about it is the caller's.
+    pub(super) fn end(mut self, failure: Failure, timed_out: bool) -> Step<I> {
+        self.over = true;
+        self.failed(failure, self.clock.now(), timed_out)
     }
 
     #[cold]

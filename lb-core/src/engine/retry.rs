@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::{Begun, Call, Missed};
+use super::call::{Begun, Call, Missed, Running};
 use super::directory::Resolved;
 use super::picked::record_attempt;
 use super::served::Served;
@@ -98,7 +98,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     }
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
-    async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
+    pub(super) async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
         let Call { inner, options, started, .. } = self.call;
         let served = self.find().await?;
         let first_made = self.first_made;
@@ -203,25 +203,44 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     /// Takes a failed attempt in, and finds somebody for the next one if there is to be one.
     pub(super) async fn next(&mut self, step: Step<I>) -> Result<Begun<I>, End> {
         let call = self.call;
-        let elapsed = step.now.since(step.at);
-        self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
-        let (served, plan) = self.resolve().await?;
-        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
-        let cut_short = step.timed_out
-            && step.limit.is_some_and(|limit| limit.is_deadline)
-            && !plan.deadline_is_timeout(elapsed);
-        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
-        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
-        let attempt = plan.attempts();
-        record_attempt(&step.member, &outcome, Some(attempt), step.now);
+        let (served, _) = self.resolve().await?;
+        self.record(&step);
+        let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
         let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
-        tracing::debug!(
-            service = call.target.name(), instance = %step.member.id(), attempt, cause = step.failure.kind().as_str(),
-            retry_after = ?step.failure.retry_after(), ?elapsed, "attempt failed"
-        );
         let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
         let found = follow(call, plan, &served, next, why).await;
         self.or_fall_back(found).await
+    }
+
+    /// Takes an attempt in that failed while another one is still running.
+    pub(super) fn take_in(&mut self, running: Running<I>, failure: Failure, timed_out: bool) {
+        let step = running.end(failure, timed_out);
+        self.record(&step);
+        if let Some(plan) = &mut self.plan {
+            plan.leave_out(&step.member);
+        }
+    }
+
+    /// Tells the trail, the instance and the log of a failed attempt.
+    fn record(&mut self, step: &Step<I>) {
+        let elapsed = step.now.since(step.at);
+        self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
+        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
+        let cut_short = step.timed_out
+            && step.limit.is_some_and(|limit| limit.is_deadline)
+            && self.plan.as_ref().is_some_and(|plan| !plan.deadline_is_timeout(elapsed));
+        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
+        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
+        let attempt = u32::try_from(self.trail.len()).unwrap_or(u32::MAX);
+        record_attempt(&step.member, &outcome, Some(attempt), step.now);
+        tracing::debug!(
+            service = self.call.target.name(), instance = %step.member.id(), attempt,
+            cause = step.failure.kind().as_str(), retry_after = ?step.failure.retry_after(), ?elapsed, "attempt failed"
+        );
+    }
+
+    pub(super) fn call(&self) -> Call<'a, I, C> {
+        self.call
     }
 
     fn report<E>(&mut self, cause: Option<Cause<E>>) -> CallReport<E> {
@@ -270,6 +289,13 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             "call gave up"
         );
         error
+    }
+}
+
+impl<I: ServiceInstance, C> Call<'_, I, C> {
+    /// Picks somebody for an attempt beside the one that is running.
+    pub(super) fn try_again(self, served: &Served<I>, plan: &mut RetryPlan) -> Option<Begun<I>> {
+        pick(self, plan, served, Why::Hedge).ok()
     }
 }
 
