@@ -244,14 +244,11 @@ impl<I: ServiceInstance> Pool<I> {
                 }
                 return Err(NoPick::NoneEligible);
             };
-            match candidates.member(slot) {
-                Some(member) if candidates.is_eligible(slot) => {
-                    if let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now()) {
-                        self.started(published, &lease);
-                        return Ok(lease);
-                    }
-                }
-                _ => {}
+            if let Some(member) = candidates.eligible_member(slot)
+                && let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now())
+            {
+                self.started(published, &lease);
+                return Ok(lease);
             }
             candidates.refuse(slot);
         }
