@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::human;
+use super::outlier_detection::OutlierDetection;
+use super::slow_start::SlowStart;
 use super::strategy_spec::StrategySpec;
 
 /// The longest duration that any field accepts.
@@ -120,13 +122,16 @@ struct Fields {
     retry_budget: RetryBudgetConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     strategy: Option<StrategySpec>,
+    outlier_detection: OutlierDetection,
+    slow_start: SlowStart,
     /// Fields of a newer version of this library, kept so that rewriting a configuration loses nothing.
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
 }
 
 const FIELDS: &str = "max_retries, retry_delay, retry_backoff, max_retry_delay, jitter, max_wait, max_waiting, \
-                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy";
+                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, \
+                      outlier_detection, slow_start";
 
 impl Default for Fields {
     fn default() -> Self {
@@ -143,6 +148,8 @@ impl Default for Fields {
             deadline: None,
             retry_budget: RetryBudgetConfig::DEFAULT,
             strategy: None,
+            outlier_detection: OutlierDetection::DEFAULT,
+            slow_start: SlowStart::OFF,
             unknown: BTreeMap::new(),
         }
     }
@@ -180,11 +187,12 @@ impl Fields {
         {
             return invalid("strategy.name", "\"\"".into(), "must name a strategy, such as \"round_robin\"");
         }
-        Ok(())
+        self.outlier_detection.check()?;
+        self.slow_start.check()
     }
 }
 
-fn invalid(field: &'static str, value: String, problem: &'static str) -> Result<(), ConfigError> {
+pub(super) fn invalid(field: &'static str, value: String, problem: &'static str) -> Result<(), ConfigError> {
     Err(ConfigError::Invalid { field, value, problem })
 }
 
@@ -319,6 +327,16 @@ impl ServiceConfig {
         self.fields.strategy.as_ref()
     }
 
+    /// When instances that fail are left out for a while.
+    pub fn outlier_detection(&self) -> OutlierDetection {
+        self.fields.outlier_detection
+    }
+
+    /// How new and readmitted instances are eased in.
+    pub fn slow_start(&self) -> SlowStart {
+        self.fields.slow_start
+    }
+
     /// Fields that this version does not know. They are kept when the configuration is written again.
     pub fn unknown_fields(&self) -> impl Iterator<Item = &str> {
         self.fields.unknown.keys().map(String::as_str)
@@ -368,6 +386,10 @@ impl ServiceConfigBuilder {
         retry_budget: RetryBudgetConfig => std::convert::identity,
         /// Sets [`ServiceConfig::strategy`].
         strategy: StrategySpec => Some,
+        /// Sets [`ServiceConfig::outlier_detection`].
+        outlier_detection: OutlierDetection => std::convert::identity,
+        /// Sets [`ServiceConfig::slow_start`].
+        slow_start: SlowStart => std::convert::identity,
     }
 
     /// Checks every field. The error names the first one that cannot be meant.
@@ -417,6 +439,26 @@ mod tests {
             (r#"{"retry_delay": 2}"#, "not a duration"),
             (r#"{"max_retries": -1}"#, "max_retries|-1"),
             (r#"{"strategy": {"nam": "x"}}"#, "nam"),
+            (r#"{"outlier_detection": {"consecutive": 3}}"#, "consecutive"),
+            (r#"{"outlier_detection": {"interval": "0s"}}"#, "outlier_detection.interval"),
+            (r#"{"outlier_detection": {"jitter": 1.1}}"#, "outlier_detection.jitter"),
+            (
+                r#"{"outlier_detection": {"max_ejection_percent": 101}}"#,
+                "outlier_detection.max_ejection_percent",
+            ),
+            (
+                r#"{"outlier_detection": {"success_rate": {"stdev_factor": -1}}}"#,
+                "outlier_detection.success_rate.stdev_factor",
+            ),
+            (
+                r#"{"outlier_detection": {"failure_percentage": {"threshold": 101}}}"#,
+                "outlier_detection.failure_percentage.threshold",
+            ),
+            (r#"{"outlier_detection": {"base_ejection_time": 30}}"#, "not a duration"),
+            (r#"{"slow_start": {"window": "10ms"}}"#, "slow_start.window"),
+            (r#"{"slow_start": {"aggression": 0}}"#, "slow_start.aggression"),
+            (r#"{"slow_start": {"min_weight": 0}}"#, "slow_start.min_weight"),
+            (r#"{"slow_start": {"windw": "1s"}}"#, "windw"),
         ];
         for (json, name) in bad {
             let error = ServiceConfig::from_json(json).unwrap_err().to_string();

@@ -21,7 +21,7 @@ use crate::instance::ServiceInstance;
 use crate::member::{Lease, Member};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
-use crate::pool::{Measure, NoPick, Published, succeeded};
+use crate::pool::{Measure, NoPick, Published};
 use crate::strategy::{Exclusions, Interest, Outcome, PickRequest};
 use crate::time::Clock;
 use crate::trail::{Attempt, Trail, Why};
@@ -104,7 +104,12 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             drop(running);
             let Some(failure) = failure else {
                 let traced = trail.is_some();
-                if interest.outcomes || traced || limit.is_some() || Measure::sampled(ordinal) {
+                if interest.outcomes
+                    || traced
+                    || limit.is_some()
+                    || Measure::sampled(ordinal)
+                    || member.state().gate().wants_success()
+                {
                     let elapsed = self.succeeded(&member, at, limit);
                     if let Some(trail) = trail {
                         *trail = retry.take().map(|retry| retry.into_trail()).unwrap_or_default();
@@ -115,8 +120,6 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                             why,
                         });
                     }
-                } else {
-                    succeeded(&member);
                 }
                 return match result {
                     Some(Ok(value)) => Ok(value),

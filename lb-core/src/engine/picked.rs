@@ -141,7 +141,8 @@ pub(crate) fn record<I: ServiceInstance>(member: &Arc<Member<I>>, outcome: &Outc
     // Without a pool nobody can be picked by what would be recorded.
     let Some(pool) = member.pool() else { return };
     match pool.record(member, outcome, now) {
-        Effect::None => {}
+        // The pool's health tells of ejections itself.
+        Effect::None | Effect::Ejected(_) => {}
         Effect::Rested(time) => {
             tracing::debug!(service = %pool.service(), instance = %member.id(), ?time, "instance rests");
         }

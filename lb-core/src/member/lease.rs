@@ -46,6 +46,9 @@ impl<I> Drop for Lease<I> {
             // Only a limit on concurrency makes room when a request ends.
             self.member.signal().wake_waiting();
         }
+        if self.member.state().gate().is_awaited() {
+            self.member.signal().wake_waiting();
+        }
     }
 }
 
