@@ -13,6 +13,26 @@ use lb_strategies::BuiltInStrategies;
 /// [`lb_core::LoadBalancer`], which this derefs to; it adds that configuration in the registry can name any of the
 /// built-in [strategies](crate::strategy).
 ///
+#[cfg_attr(feature = "memory", doc = "```")]
+#[cfg_attr(not(feature = "memory"), doc = "```ignore")]
+/// use std::time::Duration;
+/// use loadbalance::prelude::*;
+/// use loadbalance::strategy::Random;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = MemoryRegistry::new();
+/// registry.register("cart", Instance::new("cart-1").with_address("10.0.0.1:8080")).await?;
+/// let lb = LoadBalancer::builder(registry).strategy(Random::new()).build();
+///
+/// let options = CallOptions::new().deadline(Duration::from_millis(200)).max_retries(2);
+/// let id = lb.execute_with("cart", options, async |host| Ok::<_, RequestError>(host.id.clone())).await?;
+/// assert_eq!(id, "cart-1");
+/// assert_eq!(lb.stats("cart").unwrap().instances[0].requests, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// [`execute`]: lb_core::LoadBalancer::execute
 /// [`execute_with`]: lb_core::LoadBalancer::execute_with
 /// [`execute_traced`]: lb_core::LoadBalancer::execute_traced
@@ -29,7 +49,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
 
     /// A balancer of which something is to be different from the default.
     pub fn builder(registry: impl ServiceRegistry<I>) -> Builder<I, Self> {
-        Builder::new(registry).strategy_factory(BuiltInStrategies::default())
+        Builder::new(registry).strategy_factory(BuiltInStrategies)
     }
 }
 

@@ -1,14 +1,23 @@
+// The links of the README, where they lead to pages: the first definition of a link counts.
+#![doc = "[guide]: docs::guide"]
+#![doc = "[architecture]: docs::architecture"]
+#![doc = "[zh-CN]: docs::zh_cn"]
 #![doc = include_str!("../README.md")]
 
 mod balancer;
+#[cfg(any(doc, doctest))]
+pub mod docs;
 
 pub use balancer::LoadBalancer;
+pub use lb_core::limit::QuotaHint;
+pub use lb_core::member::RestReason;
+pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
-    Failure, FailureKind, FailurePercentageEjection, Instance, Limits, OutlierDetection, PickError, Picked,
-    RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder,
-    ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection, Traced, Trail,
-    Unavailable, Why,
+    Failure, FailureKind, FailurePercentageEjection, HedgeConfig, Instance, Limits, OutlierDetection,
+    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig,
+    ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection,
+    Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
@@ -29,6 +38,12 @@ pub mod limit {
     pub use lb_core::limit::*;
 }
 
+/// Contract tests for registries and strategies of your own.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use lb_core::testing::*;
+}
+
 /// The decisions without the engine: the pool, the retry plan, time and chance. For simulators and for those who
 /// drive them in their own way.
 pub mod decide {
@@ -47,7 +62,8 @@ pub mod prelude {
     pub use lb_registry_memory::MemoryRegistry;
 
     pub use crate::LoadBalancer;
-    pub use lb_core::registry::{Override, Revision};
+    pub use crate::strategy::RoundRobin;
+    pub use lb_core::registry::{Override, RegistryError, Revision};
     pub use lb_core::{
         CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
         RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,

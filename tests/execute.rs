@@ -103,7 +103,7 @@ async fn a_call_that_is_not_idempotent_is_repeated_only_if_it_was_not_processed(
         (RequestError::unusable, true),
     ] {
         let result = lb
-            .execute_with("s", once, async |i| if i.attempt() == 1 { Err(make("x")) } else { Ok(()) })
+            .execute_with("s", once.clone(), async |i| if i.attempt() == 1 { Err(make("x")) } else { Ok(()) })
             .await;
         assert_eq!(result.is_ok(), retried, "{result:?}");
         if let Err(error) = result {
@@ -448,9 +448,10 @@ async fn an_ok_can_be_a_failure_and_an_error_a_success() {
         Ok(500..) => Some(Failure::service()),
         _ => None,
     });
-    let status = lb.execute_with("s", options, async |i| Ok(if i.attempt() == 1 { 503 } else { 200 })).await;
+    let status =
+        lb.execute_with("s", options.clone(), async |i| Ok(if i.attempt() == 1 { 503 } else { 200 })).await;
     assert_eq!(status.unwrap(), 200);
-    let error = lb.execute_with("s", options, async |_| Ok(503)).await.unwrap_err();
+    let error = lb.execute_with("s", options.clone(), async |_| Ok(503)).await.unwrap_err();
     assert!(matches!((&error, error.cause()), (Error::MaxRetriesExceeded { .. }, Some(Cause::Response))));
     let error = lb.execute_with("s", options, async |_| Err("404".to_owned())).await.unwrap_err();
     assert!(matches!(error, Error::Rejected { .. }));
@@ -522,4 +523,39 @@ async fn declared_limits_are_kept() {
     assert_eq!(most.get(), 2);
     let elapsed = start.elapsed().as_secs_f64();
     assert!((9.0..9.6).contains(&elapsed), "10 a second, a burst of 10: {elapsed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_on_with_a_fallback_service() {
+    let registry = MemoryRegistry::new();
+    registry.register("small", Instance::new("s1")).await.unwrap();
+    registry.register("large", Instance::new("l1")).await.unwrap();
+    let fallbacks = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        ServiceConfig::builder().fallbacks(names).max_retries(3).build().unwrap()
+    };
+    registry.set_config("small", fallbacks(&["gone", "large"])).await.unwrap();
+    let lb = LoadBalancer::new(registry.clone());
+    let too_long = async |i: Picked<Instance>| match i.service() {
+        "small" => Err(RequestError::unsuitable("context too long")),
+        service => Ok(format!("{service}/{}", i.attempt())),
+    };
+    let traced = lb.execute_traced("small", CallOptions::new(), too_long).await.unwrap();
+    assert_eq!(traced.value, "large/2");
+    let trail: Vec<_> = traced.trail.iter().map(|a| (&*a.service, &*a.instance, a.why)).collect();
+    assert_eq!(trail, [("small", "s1", Why::First), ("large", "l1", Why::Fallback)]);
+    // Nobody left there is a reason, too; the call's own list takes the place of the configured one.
+    registry.deregister("small", "s1").await.unwrap();
+    assert_eq!(lb.execute("small", too_long).await.unwrap(), "large/1");
+    let error = lb.execute_with("small", CallOptions::new().fallback("gone"), too_long).await.unwrap_err();
+    assert!(matches!(error, Error::NoAvailableInstance { reason: Unavailable::Empty, .. }), "{error}");
+    assert_eq!(error.service(), "small");
+    // What the request itself is to blame for goes nowhere, and the retries of the call bound all services.
+    let error = lb.execute("small", async |_| Err::<(), _>(RequestError::rejected("400"))).await.unwrap_err();
+    assert_eq!(error.attempts().len(), 1);
+    let error = lb.execute("small", async |_| Err::<(), _>(RequestError::service("500"))).await.unwrap_err();
+    assert!(matches!(error, Error::MaxRetriesExceeded { .. }), "{error}");
+    assert_eq!(error.attempts().len(), 4);
+    let error = registry.set_config("small", fallbacks(&["small"])).await.unwrap_err();
+    assert!(error.to_string().contains("fallbacks"), "{error}");
 }

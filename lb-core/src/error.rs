@@ -1,4 +1,7 @@
 //! How a call ends when it does not work: [`Error`].
+//!
+//! Who reads an error wants to know what to do: wait, fix the request, look at the instances, or raise a limit. So the
+//! variants are named for that, and each carries what led there.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -48,7 +51,7 @@ pub enum Unavailable {
     Unknown,
     /// The service has a configuration but no instance.
     Empty,
-    /// All instances drain, start, or have weight 0.
+    /// There are instances, but all drain, start, or have weight 0.
     Drained,
     /// All instances rest, or have no quota left, for longer than `max_wait`.
     Resting,
@@ -66,17 +69,34 @@ pub struct CallReport<E> {
     pub trail: Trail,
     /// How the last attempt ended; `None` if none was made.
     pub cause: Option<Cause<E>>,
-    /// How long the call took.
+    /// How long the call took, from its start to its end, waits included.
     pub elapsed: Duration,
 }
 
 /// How a call ends when it does not work.
 ///
-/// `source()` leads to the last cause: the closure's own error, if there was one.
+/// `source()` leads to the last cause: the closure's own error, if there was one. `Display` says what happened, what to
+/// do about it, and how the last attempt ended.
+///
+/// ```
+/// use lb_core::{Error, RequestError};
+///
+/// fn status<E>(error: &Error<E>) -> (u16, Option<std::time::Duration>) {
+///     let status = match error {
+///         Error::Rejected { .. } | Error::Unsuitable { .. } => 400,
+///         Error::Overloaded { .. } | Error::NoAvailableInstance { .. } => 503,
+///         Error::DeadlineExceeded { .. } => 504,
+///         _ => 502,
+///     };
+///     (status, error.retry_after())
+/// }
+/// # let _ = status::<RequestError>;
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// There is nobody to try.
+    /// There is nobody to try: none registered, all drained, or all resting for longer than `max_wait`. At once, without
+    /// an attempt, or when a round has ended.
     NoAvailableInstance {
         /// Why.
         reason: Unavailable,
@@ -85,41 +105,43 @@ pub enum Error<E> {
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// All attempts that `max_retries` allows were made.
+    /// All attempts that `max_retries` allows were made. The cause says how the last one ended.
     MaxRetriesExceeded {
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// The deadline has passed, or would have passed in the wait that was due.
+    /// The deadline has passed, or would have passed in the wait that was due: such a wait is not begun.
     DeadlineExceeded {
-        /// How long the next attempt would have been away.
+        /// How long the next attempt would have been away; `None` if the deadline passed during an attempt.
         retry_after: Option<Duration>,
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// Too many calls wait for an instance already (`max_waiting`).
+    /// Nobody is available, and too many calls wait already (`max_waiting`).
     Overloaded {
         /// How long until somebody is available, if that is known.
         retry_after: Option<Duration>,
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// The request may have been processed, and the call is not idempotent.
+    /// The request may have been processed, and the call is not [idempotent](crate::CallOptions::idempotent).
     NotIdempotent {
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// No instance of this service can do it.
+    /// No instance of this service can do it ([`FailureKind::Unsuitable`](crate::FailureKind::Unsuitable)).
     Unsuitable {
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// The request's own fault.
+    /// The request's own fault ([`FailureKind::Rejected`](crate::FailureKind::Rejected)), or an error that the
+    /// [`Classifier`](crate::Classifier) holds to be no failure of the instance.
     Rejected {
         /// The call.
         call: Box<CallReport<E>>,
     },
-    /// The registry could not be asked.
+    /// The registry could not be asked for a service that the balancer does not know yet. Once it does, calls do not
+    /// depend on the registry.
     Registry {
         /// Its error.
         error: RegistryError,

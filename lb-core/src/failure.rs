@@ -7,28 +7,32 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// The kinds of failure. Each decides two things: whether the call goes elsewhere, and what the instance gets for it.
+/// Every failure is counted by its kind in the statistics of its instance; strategies see it, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// No answer in time. Retried elsewhere if the call is idempotent; counts against the instance.
+    /// No answer in time. Retried elsewhere if the call is idempotent; a fault of the instance.
     Timeout,
-    /// The instance failed (5xx, broken answer). Retried elsewhere if the call is idempotent; counts against the
-    /// instance; a `retry_after` rests it.
+    /// The instance failed (5xx, broken answer). Retried elsewhere if the call is idempotent; a fault of the instance;
+    /// a `retry_after` rests it.
     Service,
-    /// The request was not sent (connection refused, DNS). Retried elsewhere, idempotent or not; counts against the
+    /// The request was not sent (connection refused, DNS). Retried elsewhere, idempotent or not; a fault of the
     /// instance.
     Unreachable,
     /// A quota is used up (429). Retried outside the instance's quota group; not a fault of the instance. A
     /// `retry_after` rests the whole group.
     LimitExceeded,
-    /// "Not me, try another": wrong key, no money, model not deployed. Retried elsewhere; the instance is set aside
-    /// for long and probed again.
+    /// "Not me, try another": wrong key, no money, model not deployed. Retried elsewhere, idempotent or not; the
+    /// instance is set aside for a minute (or `retry_after`, if that is longer), and for twice as long each further
+    /// time, up to an hour. A success, or registering the instance anew, ends that.
     Unusable,
-    /// No instance of this service can do it (context too long, content policy). Not retried here; returned, or taken
-    /// to a fallback service. The instance is unharmed.
+    /// No instance of this service can do it (context too long, content policy). Taken to a
+    /// [fallback service](crate::ServiceConfig::fallbacks) if there is one, else returned at once as
+    /// [`Error::Unsuitable`](crate::Error::Unsuitable). The instance is unharmed.
     Unsuitable,
-    /// The request's own fault (400, 404 of the caller's making). Returned at once; the instance is unharmed.
+    /// The request's own fault (400, 404 of the caller's making). Returned at once, as
+    /// [`Error::Rejected`](crate::Error::Rejected); the instance is unharmed.
     Rejected,
 }
 
@@ -67,7 +71,7 @@ impl FailureKind {
         }
     }
 
-    /// Whether the failure counts against the instance's health.
+    /// Whether it is a fault of the instance: `Timeout`, `Service` and `Unreachable`. For strategies and monitoring.
     pub const fn is_fault(self) -> bool {
         matches!(self, Self::Timeout | Self::Service | Self::Unreachable)
     }
@@ -151,13 +155,15 @@ impl Failure {
     }
 
     /// How long the provider asked to be left alone. May be days: the instance is parked, no call sleeps that long.
+    /// Zero is as if nothing was said. Heeded for `Service`, `LimitExceeded` and `Unusable`.
     #[must_use]
-    pub const fn with_retry_after(mut self, retry_after: Duration) -> Self {
-        self.retry_after = Some(retry_after);
+    pub fn with_retry_after(mut self, retry_after: impl Into<Option<Duration>>) -> Self {
+        self.retry_after = retry_after.into();
         self
     }
 
-    /// Narrows or widens the reach.
+    /// Narrows or widens the reach: who rests for `retry_after` and, for `LimitExceeded`, whom the call leaves out for
+    /// the rest of the round.
     #[must_use]
     pub const fn with_scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
@@ -278,12 +284,14 @@ pub trait Classifier<T, E> {
 pub struct ByError;
 
 impl<T, E: Classify> Classifier<T, E> for ByError {
+    #[inline]
     fn classify(&self, result: &Result<T, E>) -> Option<Failure> {
         result.as_ref().err().map(Classify::classify)
     }
 }
 
 impl<T, E, F: Fn(&Result<T, E>) -> Option<Failure>> Classifier<T, E> for F {
+    #[inline]
     fn classify(&self, result: &Result<T, E>) -> Option<Failure> {
         self(result)
     }

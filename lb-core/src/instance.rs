@@ -29,33 +29,39 @@ pub trait ServiceInstance: Send + Sync + 'static {
     /// Must be non-empty, at most 256 bytes, without control characters; registries refuse others.
     fn id(&self) -> &str;
 
-    /// `host:port` or a URL, for those who need one (health checks, other clients of the same registry).
+    /// `host:port` or a URL, for those who need one: your closure, other clients of the same registry. The balancer
+    /// does not read it. Default `None`.
     fn address(&self) -> Option<&str> {
         None
     }
 
-    /// Relative share of requests. 0 means: no new requests.
+    /// Relative share of requests, by strategies that know weights. 0 means: no new requests. Default 1. An operator's
+    /// [`Override`](crate::registry::Override) takes its place.
     fn weight(&self) -> u32 {
         1
     }
 
-    /// Priority tier. 0 is used first; higher tiers take the overflow (by strategies that know tiers).
+    /// Priority tier, for strategies that know tiers: 0 is used first, higher ones take the overflow. No built-in
+    /// strategy reads it yet. Default 0.
     fn priority(&self) -> u32 {
         0
     }
 
-    /// Where the instance runs, for strategies that prefer the caller's own zone.
+    /// Where the instance runs, for strategies that prefer the caller's own zone. No built-in strategy reads it yet.
+    /// Default `None`.
     fn zone(&self) -> Option<&str> {
         None
     }
 
-    /// Quota declared for this instance.
+    /// The quota of this instance or, if it has a [`quota_group`](Self::quota_group), of the whole group: then declare
+    /// the same with every member. Default none.
     fn limits(&self) -> Limits {
         Limits::NONE
     }
 
-    /// Instances with the same group share one account's quota: when one of them is told to slow down, all rest.
-    /// Groups are known by name across all services of one balancer. `None`: the instance is a group of its own.
+    /// Instances with the same group share one account's quota: what one of them uses is used for all, and when one is
+    /// told to slow down, all rest. Groups are known by name across all services of one balancer. `None` (the
+    /// default): the instance is a group of its own.
     fn quota_group(&self) -> Option<&str> {
         None
     }
@@ -68,6 +74,10 @@ pub trait ServiceInstance: Send + Sync + 'static {
 ///
 /// let instance = Instance::new("cart-7").with_address("10.0.0.7:8080").with_weight(2).with_metadata("rack", "b4");
 /// assert_eq!(instance.metadata["rack"], "b4");
+///
+/// let from_a_file: Instance = serde_json::from_str(r#"{ "id": "cart-8", "limits": { "concurrency": 64 } }"#)?;
+/// assert_eq!((from_a_file.weight, from_a_file.limits.concurrency), (1, Some(64)));
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -128,31 +138,31 @@ impl Instance {
         self
     }
 
-    /// Sets the priority tier; 0 is used first.
+    /// Sets the priority tier; see [`ServiceInstance::priority`].
     pub fn with_priority(mut self, priority: u32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Sets the zone.
+    /// Sets the zone; see [`ServiceInstance::zone`].
     pub fn with_zone(mut self, zone: impl Into<String>) -> Self {
         self.zone = Some(zone.into());
         self
     }
 
-    /// Sets the declared limits.
+    /// Sets the declared limits; see [`ServiceInstance::limits`].
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Puts the instance into a quota group.
+    /// Puts the instance into a quota group; see [`ServiceInstance::quota_group`].
     pub fn with_quota_group(mut self, group: impl Into<String>) -> Self {
         self.quota_group = Some(group.into());
         self
     }
 
-    /// Adds a label.
+    /// Adds a label, or replaces the one of that key.
     pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self

@@ -1,6 +1,7 @@
 //! What one call may ask for on its own: [`CallOptions`].
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use xxhash_rust::xxh64::Xxh64;
@@ -22,9 +23,13 @@ use crate::failure::ByError;
 ///     .idempotent(false);
 /// ```
 ///
+/// What is not set is as the service's configuration says. An override can change a value, but not take away a limit
+/// that the service sets; `max_waiting`, `retry_budget` and `strategy` belong to the service alone.
+///
 /// A value that cannot be meant (a NaN backoff, a zero deadline) makes the call fail with
-/// [`Error::InvalidOptions`](crate::Error::InvalidOptions) before anything is tried.
-#[derive(Clone, Copy, Debug)]
+/// [`Error::InvalidOptions`](crate::Error::InvalidOptions) before anything is tried. The ranges are those of
+/// [`ServiceConfig`](crate::ServiceConfig).
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct CallOptions<C = ByError> {
     pub(crate) overrides: Overrides,
@@ -34,6 +39,7 @@ pub struct CallOptions<C = ByError> {
     pub(crate) cost: u64,
     pub(crate) idempotent: bool,
     pub(crate) wait_for_ready: bool,
+    pub(crate) fallbacks: Vec<Arc<str>>,
     pub(crate) classifier: C,
 }
 
@@ -63,14 +69,15 @@ impl CallOptions {
             cost: 1,
             idempotent: true,
             wait_for_ready: false,
+            fallbacks: Vec::new(),
             classifier: ByError,
         }
     }
 }
 
 impl<C> CallOptions<C> {
-    /// Classifies results with `classifier` (see [`Classifier`](crate::Classifier)); closures over
-    /// `&Result<T, E>` are classifiers.
+    /// Classifies results with `classifier` instead of [`ByError`]; functions and closures over `&Result<T, E>` are
+    /// classifiers. See [`Classifier`](crate::Classifier) for an example.
     pub fn classify<D>(self, classifier: D) -> CallOptions<D> {
         CallOptions {
             overrides: self.overrides,
@@ -79,6 +86,7 @@ impl<C> CallOptions<C> {
             cost: self.cost,
             idempotent: self.idempotent,
             wait_for_ready: self.wait_for_ready,
+            fallbacks: self.fallbacks,
             classifier,
         }
     }
@@ -94,89 +102,99 @@ impl<C> CallOptions<C> {
     }
 
     /// Like [`hash_key`](Self::hash_key), with the hash already computed.
-    pub const fn hash(mut self, hash: u64) -> Self {
+    pub fn hash(mut self, hash: u64) -> Self {
         self.hash_key = Some(hash);
         self
     }
 
-    /// What the request will use of a quota counted in tokens, estimated. Default 1.
-    pub const fn cost(mut self, tokens: u64) -> Self {
+    /// What the request will use of a quota counted in tokens, estimated. Reserved at the pick, from
+    /// [`Limits::tokens_per_minute`](crate::Limits::tokens_per_minute) if the instance declares that;
+    /// [`Picked::settle`](crate::Picked::settle) corrects it. Default 1.
+    pub fn cost(mut self, tokens: u64) -> Self {
         self.cost = tokens;
         self
     }
 
     /// Whether repeating the request does no harm. Default `true`. With `false` only failures that prove the request
     /// was not processed are retried: `Unreachable`, `LimitExceeded`, `Unusable`.
-    pub const fn idempotent(mut self, idempotent: bool) -> Self {
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
         self
     }
 
     /// Wait (up to `max_wait` and the deadline) for a service that has no instance yet, instead of failing at once
     /// with `NoAvailableInstance`. Default `false`.
-    pub const fn wait_for_ready(mut self, wait: bool) -> Self {
+    pub fn wait_for_ready(mut self, wait: bool) -> Self {
         self.wait_for_ready = wait;
         self
     }
 
+    /// A service to go on with when the called one has nobody left to try or cannot do what was asked. May be given
+    /// several times; they are tried in that order, in place of the
+    /// [configured ones](crate::ServiceConfig::fallbacks). The call's deadline and retries bound them all.
+    pub fn fallback(mut self, service: impl Into<Arc<str>>) -> Self {
+        self.fallbacks.push(service.into());
+        self
+    }
+
     /// Overrides [`ServiceConfig::max_retries`](crate::ServiceConfig::max_retries).
-    pub const fn max_retries(mut self, n: u32) -> Self {
+    pub fn max_retries(mut self, n: u32) -> Self {
         self.overrides.max_retries = Some(n);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::max_failovers_per_round`](crate::ServiceConfig::max_failovers_per_round).
-    pub const fn max_failovers_per_round(mut self, n: u32) -> Self {
+    pub fn max_failovers_per_round(mut self, n: u32) -> Self {
         self.overrides.max_failovers_per_round = Some(n);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::retry_delay`](crate::ServiceConfig::retry_delay).
-    pub const fn retry_delay(mut self, delay: Duration) -> Self {
+    pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.overrides.retry_delay = Some(delay);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::max_retry_delay`](crate::ServiceConfig::max_retry_delay).
-    pub const fn max_retry_delay(mut self, delay: Duration) -> Self {
+    pub fn max_retry_delay(mut self, delay: Duration) -> Self {
         self.overrides.max_retry_delay = Some(delay);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::retry_backoff`](crate::ServiceConfig::retry_backoff).
-    pub const fn retry_backoff(mut self, factor: f64) -> Self {
+    pub fn retry_backoff(mut self, factor: f64) -> Self {
         self.overrides.retry_backoff = Some(factor);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::jitter`](crate::ServiceConfig::jitter).
-    pub const fn jitter(mut self, fraction: f64) -> Self {
+    pub fn jitter(mut self, fraction: f64) -> Self {
         self.overrides.jitter = Some(fraction);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::max_wait`](crate::ServiceConfig::max_wait).
-    pub const fn max_wait(mut self, wait: Duration) -> Self {
+    pub fn max_wait(mut self, wait: Duration) -> Self {
         self.overrides.max_wait = Some(wait);
         self.overridden = true;
         self
     }
 
     /// Overrides [`ServiceConfig::attempt_timeout`](crate::ServiceConfig::attempt_timeout).
-    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.overrides.attempt_timeout = Some(timeout);
         self.overridden = true;
         self
     }
 
-    /// Overrides [`ServiceConfig::deadline`](crate::ServiceConfig::deadline).
-    pub const fn deadline(mut self, deadline: Duration) -> Self {
+    /// Overrides [`ServiceConfig::deadline`](crate::ServiceConfig::deadline). Counted from the start of the call.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
         self.overrides.deadline = Some(deadline);
         self.overridden = true;
         self
@@ -198,7 +216,7 @@ impl<C> CallOptions<C> {
         (attempt_timeout.or(service.attempt_timeout), deadline.or(service.deadline))
     }
 
-    /// The policy of this call, given the service's.
+    /// The policy of this call, given the service's. A `retry_delay` above the service's `max_retry_delay` raises that.
     #[inline]
     pub fn resolve(&self, service: CallPolicy) -> CallPolicy {
         if self.overridden { self.overrides.apply(service) } else { service }

@@ -1,4 +1,7 @@
 //! What a call does next: [`RetryPlan`], a state machine that knows neither clock nor runtime.
+//!
+//! Retrying is where load balancers do harm: too little leaves healthy instances untried, too much turns a hiccup into an
+//! outage. So all of it is one value that tests and simulators can drive through years of bad days.
 
 use std::time::Duration;
 
@@ -84,6 +87,32 @@ impl AttemptLimit {
 ///
 /// Its driver alternates: pick (leaving out [`exclusions`](Self::exclusions)) and run an attempt while it says
 /// [`Next::Attempt`]; tell it [`failed`](Self::failed) or [`nobody`](Self::nobody); do what that returns.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use lb_core::plan::{Next, RetryPlan, Stop};
+/// use lb_core::pool::{Pool, PoolContext};
+/// use lb_core::registry::{Entries, Entry, Revision, Snapshot};
+/// use lb_core::strategy::PickRequest;
+/// use lb_core::{CallPolicy, Failure, Instance, SeededRandom, Time};
+///
+/// let (now, random) = (Time::after_origin(Duration::from_secs(1)), SeededRandom::new(7));
+/// let pool = Pool::new("cart", Arc::new(PoolContext::new()), now);
+/// let entries: Entries<Instance> =
+///     ["a", "b"].map(|id| Arc::new(Entry::new(Instance::new(id), Revision::new(1)))).into_iter().collect();
+/// let snapshot = Arc::new(Snapshot::new(entries, None, Revision::new(1)));
+/// pool.apply(|| Arc::clone(&snapshot), now);
+///
+/// let mut policy = CallPolicy::default();
+/// policy.max_retries = 1;
+/// let mut plan = RetryPlan::new(policy, now);
+/// for expected in [Next::Attempt, Next::Stop(Stop::MaxRetries)] {
+///     let lease = pool.acquire(PickRequest::new(plan.exclusions()), &now, &random).unwrap();
+///     plan.started(now);
+///     assert_eq!(plan.failed(Failure::service(), lease.member(), &pool, now, &random), expected);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RetryPlan {
     policy: CallPolicy,
@@ -138,6 +167,22 @@ impl RetryPlan {
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
+    }
+
+    /// The call goes on with another service: its delays and waits, but the call's own deadline and retries.
+    pub fn move_on(&mut self, policy: CallPolicy) {
+        let CallPolicy { max_retries, deadline, .. } = self.policy;
+        self.policy = CallPolicy { max_retries, deadline, ..policy };
+        self.exclusions.clear();
+        self.failovers = 0;
+        self.waits = 0;
+        self.waiting_since = None;
+        self.holds_token = false;
+    }
+
+    /// Whether the call may make another attempt at all, wherever.
+    pub fn may_go_on(&self, now: Time) -> bool {
+        self.attempts <= self.policy.max_retries && self.deadline.is_none_or(|deadline| now < deadline)
     }
 
     /// Whom this round has tried.

@@ -1,4 +1,4 @@
-//! An error type for closures that have none of their own.
+//! An error type for closures that have none of their own: [`RequestError`].
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -63,7 +63,8 @@ impl RequestError {
         rejected => Rejected,
     }
 
-    /// How long the provider asked to be left alone, if it did.
+    /// How long the provider asked to be left alone, if it did: takes a `Duration` or an `Option` of one. See
+    /// [`Failure::with_retry_after`].
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: impl Into<Option<Duration>>) -> Self {
         if let Some(after) = retry_after.into() {

@@ -30,6 +30,7 @@ impl<I: ServiceInstance> MemoryRegistry<I> {
         config: ServiceConfig,
     ) -> Result<(), RegistryError> {
         validate::service(service)?;
+        validate::config(service, &config)?;
         self.services.write(service, |snapshot, revision| {
             let actual = snapshot.config.as_ref().map_or(Revision::NONE, |entry| entry.revision);
             if let Some(expected) = expected

@@ -10,6 +10,7 @@ use super::human;
 use super::outlier_detection::OutlierDetection;
 use super::slow_start::SlowStart;
 use super::strategy_spec::StrategySpec;
+use crate::hedge::HedgeConfig;
 
 /// The longest duration that any field accepts.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -44,7 +45,7 @@ pub enum ConfigError {
 /// How the retry budget paces fail-overs: a token bucket per service and process.
 ///
 /// A fail-over at once takes one token; without one it waits for the backoff instead. Nothing ever fails because of
-/// the budget. Every request adds `ratio` tokens, every second `min_per_second`; at most `burst` are kept.
+/// the budget, and it does not lower the number of attempts: [`max_retries`](ServiceConfig::max_retries) does that. Every request adds `ratio` tokens, every second `min_per_second`; at most `burst` are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -77,7 +78,10 @@ impl Default for RetryBudgetConfig {
 }
 
 /// How calls to one service are retried. Always valid: it comes from [`ServiceConfig::builder`] or from JSON, and both
-/// check every field.
+/// check every field. In JSON, durations are strings with a unit (`"2s"`, `"1m 30s"`).
+///
+/// The defaults are patient: without a [`deadline`](Self::deadline) a call to a single instance that always fails goes on
+/// for about 40 minutes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -122,6 +126,10 @@ struct Fields {
     retry_budget: RetryBudgetConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     strategy: Option<StrategySpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fallbacks: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hedge: Option<HedgeConfig>,
     outlier_detection: OutlierDetection,
     slow_start: SlowStart,
     /// Fields of a newer version of this library, kept so that rewriting a configuration loses nothing.
@@ -130,7 +138,7 @@ struct Fields {
 }
 
 const FIELDS: &str = "max_retries, retry_delay, retry_backoff, max_retry_delay, jitter, max_wait, max_waiting, \
-                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, \
+                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, fallbacks, hedge, \
                       outlier_detection, slow_start";
 
 impl Default for Fields {
@@ -148,6 +156,8 @@ impl Default for Fields {
             deadline: None,
             retry_budget: RetryBudgetConfig::DEFAULT,
             strategy: None,
+            fallbacks: Vec::new(),
+            hedge: None,
             outlier_detection: OutlierDetection::DEFAULT,
             slow_start: SlowStart::OFF,
             unknown: BTreeMap::new(),
@@ -186,6 +196,25 @@ impl Fields {
             && spec.name.is_empty()
         {
             return invalid("strategy.name", "\"\"".into(), "must name a strategy, such as \"round_robin\"");
+        }
+        if let Some(hedge) = &self.hedge {
+            if let Some(after) = hedge.after {
+                duration("hedge.after", after)?;
+            }
+            number("hedge.percentile", hedge.percentile, 1.0)?;
+            number("hedge.max_extra", hedge.max_extra, 1.0)?;
+        }
+        for (n, fallback) in self.fallbacks.iter().enumerate() {
+            if fallback.is_empty() {
+                return invalid("fallbacks", format!("{:?}", self.fallbacks), "each must name a service");
+            }
+            if self.fallbacks[..n].contains(fallback) {
+                return invalid(
+                    "fallbacks",
+                    format!("{:?}", self.fallbacks),
+                    "must not name a service twice",
+                );
+            }
         }
         self.outlier_detection.check()?;
         self.slow_start.check()
@@ -264,7 +293,7 @@ impl ServiceConfig {
         fields.try_into()
     }
 
-    /// Attempts after the first one, over all rounds and instances. Default 100; 0 means one attempt.
+    /// Attempts after the first one, over all rounds, instances and fallbacks. Default 100; 0 means one attempt.
     pub fn max_retries(&self) -> u32 {
         self.fields.max_retries
     }
@@ -279,7 +308,7 @@ impl ServiceConfig {
         self.fields.retry_backoff
     }
 
-    /// The longest wait between two rounds. Default 30 s; at least `retry_delay`, at most 7 days.
+    /// The longest wait between two rounds, before jitter. Default 30 s; at least `retry_delay`, at most 7 days.
     pub fn max_retry_delay(&self) -> Duration {
         self.fields.max_retry_delay
     }
@@ -289,7 +318,8 @@ impl ServiceConfig {
         self.fields.jitter
     }
 
-    /// The longest wait for an instance to become available (rests, quotas). Default 60 s; 0 means: do not wait.
+    /// The longest wait for an instance to become available (rests, quotas). Default 60 s; at most 7 days; 0 means: do
+    /// not wait.
     pub fn max_wait(&self) -> Duration {
         self.fields.max_wait
     }
@@ -306,18 +336,20 @@ impl ServiceConfig {
         self.fields.max_failovers_per_round
     }
 
-    /// How long one attempt may take before it counts as [timed out](crate::FailureKind::Timeout). Default `None`:
-    /// as long as the closure takes. 1 µs to 7 days.
+    /// How long one attempt may take before it counts as [timed out](crate::FailureKind::Timeout): its future is
+    /// dropped. Default `None`: as long as the closure takes. 1 µs to 7 days. With this or a deadline, each attempt arms
+    /// a timer.
     pub fn attempt_timeout(&self) -> Option<Duration> {
         self.fields.attempt_timeout
     }
 
-    /// How long the whole call may take, waits and all attempts included. Default `None`. 1 µs to 7 days.
+    /// How long the whole call may take, waits and all attempts included. It ends a running attempt; a wait that cannot
+    /// end before it is not begun. Default `None`. 1 µs to 7 days.
     pub fn deadline(&self) -> Option<Duration> {
         self.fields.deadline
     }
 
-    /// How fail-overs are paced when many calls fail.
+    /// How fail-overs are paced when many calls fail. Default [`RetryBudgetConfig::DEFAULT`].
     pub fn retry_budget(&self) -> RetryBudgetConfig {
         self.fields.retry_budget
     }
@@ -335,6 +367,18 @@ impl ServiceConfig {
     /// How new and readmitted instances are eased in.
     pub fn slow_start(&self) -> SlowStart {
         self.fields.slow_start
+    }
+
+    /// Services to go on with, in this order, when this one has nobody left to try or cannot do what was asked
+    /// ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
+    /// refuse that.
+    pub fn fallbacks(&self) -> &[String] {
+        &self.fields.fallbacks
+    }
+
+    /// When to make a second attempt while the first one is still running. Default `None`: never.
+    pub fn hedge(&self) -> Option<&HedgeConfig> {
+        self.fields.hedge.as_ref()
     }
 
     /// Fields that this version does not know. They are kept when the configuration is written again.
@@ -386,6 +430,10 @@ impl ServiceConfigBuilder {
         retry_budget: RetryBudgetConfig => std::convert::identity,
         /// Sets [`ServiceConfig::strategy`].
         strategy: StrategySpec => Some,
+        /// Sets [`ServiceConfig::hedge`].
+        hedge: HedgeConfig => Some,
+        /// Sets [`ServiceConfig::fallbacks`].
+        fallbacks: Vec<String> => std::convert::identity,
         /// Sets [`ServiceConfig::outlier_detection`].
         outlier_detection: OutlierDetection => std::convert::identity,
         /// Sets [`ServiceConfig::slow_start`].
@@ -435,6 +483,10 @@ mod tests {
             (r#"{"deadline": "0ms"}"#, "deadline"),
             (r#"{"retry_budget": {"ratio": -1}}"#, "retry_budget.ratio"),
             (r#"{"strategy": {"name": ""}}"#, "strategy.name"),
+            (r#"{"hedge": {"percentile": 95}}"#, "hedge.percentile"),
+            (r#"{"hedge": {"after": "0s"}}"#, "hedge.after"),
+            (r#"{"fallbacks": ["a", ""]}"#, "fallbacks"),
+            (r#"{"fallbacks": ["a", "b", "a"]}"#, "fallbacks"),
             (r#"{"max_retrys": 3}"#, "max_retrys"),
             (r#"{"retry_delay": 2}"#, "not a duration"),
             (r#"{"max_retries": -1}"#, "max_retries|-1"),

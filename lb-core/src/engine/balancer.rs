@@ -22,8 +22,27 @@ use crate::trail::Trail;
 /// Picks an instance of a service, runs your closure on it, learns from the outcome, and goes elsewhere when that
 /// instance could not serve.
 ///
-/// `Clone` (one reference count), `Send`, `Sync`. Its methods need a tokio runtime with time enabled. Dropping the
-/// last clone ends all background tasks.
+/// Make one per registry and share it: what it has learned is its own. `Clone` (one reference count), `Send`, `Sync`.
+/// Its methods need a tokio runtime with time enabled. There is one background task per service in use, which follows
+/// the registry; dropping the last clone ends them all.
+///
+/// ```
+/// use lb_core::{CallOptions, Error, Instance, LoadBalancer, RequestError, ServiceRegistry};
+///
+/// async fn ask(registry: impl ServiceRegistry<Instance>) -> Result<String, Error<RequestError>> {
+///     let lb = LoadBalancer::new(registry);
+///     lb.execute("qwen-max", async |to| send(&to, "hello").await).await?;
+///
+///     let options = CallOptions::new().max_retries(3);
+///     let traced = lb.execute_traced("qwen-max", options, async |to| send(&to, "hello").await).await?;
+///     println!("{}", traced.trail); // "a: limit_exceeded after 3ms, b: ok after 800ms"
+///     Ok(traced.value)
+/// }
+///
+/// async fn send(to: &Instance, body: &str) -> Result<String, RequestError> {
+///     Ok(format!("{} got {body}", to.id))
+/// }
+/// ```
 pub struct LoadBalancer<I: ServiceInstance> {
     inner: Arc<Inner<I>>,
 }
@@ -82,7 +101,8 @@ impl<I: ServiceInstance> LoadBalancer<I> {
     /// says stop.
     ///
     /// `f` is called once per attempt with the instance that was picked; a failed attempt is dropped before the next
-    /// begins. What its error means is asked of [`Classify`](crate::Classify).
+    /// begins. What its error means is asked of [`Classify`](crate::Classify). It runs in the task of the caller: the
+    /// returned future is `Send` if the closure's is.
     ///
     /// # Errors
     ///
@@ -137,10 +157,10 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(service, &DEFAULTS).run(None, f).await
+        Call::run(&self.inner, Target::Name(service), &DEFAULTS, None, f).await
     }
 
-    /// Like [`execute`](Self::execute), with options of this call.
+    /// Like [`execute`](Self::execute), with options of this call. Errors and cancellation are the same.
     pub async fn execute_with<T, E, C, F, Fut>(
         &self,
         service: &str,
@@ -152,11 +172,11 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(service, &options).run(None, f).await
+        Call::run(&self.inner, Target::Name(service), &options, None, f).await
     }
 
     /// Like [`execute_with`](Self::execute_with), and tells the attempts of a success, too. Reads the clock once more
-    /// and allocates the trail.
+    /// and allocates the trail. (An error has its attempts anyway.)
     pub async fn execute_traced<T, E, C, F, Fut>(
         &self,
         service: &str,
@@ -169,23 +189,43 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         Fut: Future<Output = Result<T, E>>,
     {
         let mut trail = Trail::default();
-        let value = self.call(service, &options).run(Some(&mut trail), f).await?;
+        let value = Call::run(&self.inner, Target::Name(service), &options, Some(&mut trail), f).await?;
         Ok(Traced { value, trail })
     }
 
     /// Picks an instance for a request that cannot be a closure: a proxy's, a long stream's. Waits for one as
-    /// `execute` would; does not retry. Say how it ended with [`Picked::finish`] or [`Picked::fail`].
+    /// `execute` would; does not retry, and ends nothing: `attempt_timeout` and `deadline` are told by
+    /// [`Picked::deadline`], for you to keep. Say how it ended with [`Picked::finish`] or [`Picked::fail`].
+    ///
+    /// ```
+    /// use lb_core::{CallOptions, Failure, Instance, LoadBalancer, PickError};
+    ///
+    /// async fn forward(lb: &LoadBalancer<Instance>) -> Result<(), PickError> {
+    ///     let picked = lb.pick("cart", &CallOptions::new()).await?;
+    ///     match send(&picked).await {
+    ///         Ok(()) => picked.finish(),
+    ///         Err(()) => picked.fail(Failure::service()),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # async fn send(_: &Instance) -> Result<(), ()> { Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute), but for those that an attempt leads to. Cancel-safe.
     pub async fn pick<C>(&self, service: &str, options: &CallOptions<C>) -> Result<Picked<I>, PickError> {
         self.call(service, options).pick().await
     }
 
-    /// A handle on one service: calls through it save the look-up of the name. Does not ask the registry; the first
-    /// call does.
+    /// A handle on one service: calls through it save the look-up of the name. Does not ask the registry;
+    /// the first call does. Keep it, else it saves nothing.
     pub fn service(&self, name: impl Into<Arc<str>>) -> Service<I> {
         Service::new(self.clone(), name.into())
     }
 
-    /// What the balancer knows of a service; `None` if it has not been called yet or was let go. O(n log n).
+    /// What the balancer knows of a service; `None` if it has not been called yet or was let go for being idle.
+    /// O(n log n) for n instances, and takes a lock that updates of the set take, too: for monitoring, not per call.
     pub fn stats(&self, service: &str) -> Option<ServiceStats> {
         self.directory().map().get(service).map(|served| served.stats())
     }
@@ -239,6 +279,6 @@ impl<I: ServiceInstance> Clone for LoadBalancer<I> {
 
 impl<I: ServiceInstance> fmt::Debug for LoadBalancer<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadBalancer").finish_non_exhaustive()
+        self.directory().fmt_in(&mut f.debug_struct("LoadBalancer"))
     }
 }

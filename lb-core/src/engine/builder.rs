@@ -19,6 +19,22 @@ use crate::strategy::{Strategy, StrategyFactory};
 
 /// Builds a [`LoadBalancer`]. `L` is what [`build`](Self::build) returns: a crate that wraps the balancer names its own
 /// type.
+///
+/// ```
+/// use std::time::Duration;
+/// use lb_core::strategy::RoundRobin;
+/// use lb_core::{ConfigError, Instance, LoadBalancer, ServiceConfig, ServiceRegistry};
+///
+/// fn balancer(registry: impl ServiceRegistry<Instance>) -> Result<LoadBalancer<Instance>, ConfigError> {
+///     let config = ServiceConfig::builder().deadline(Duration::from_secs(30)).build()?;
+///     Ok(LoadBalancer::builder(registry)
+///         .config(config)
+///         .strategy(RoundRobin::new().ignoring_weights())
+///         .idle_timeout(Duration::from_secs(60))
+///         .seed(7)
+///         .build())
+/// }
+/// ```
 #[must_use]
 pub struct Builder<I: ServiceInstance, L = LoadBalancer<I>> {
     registry: Arc<dyn ServiceRegistry<I>>,
@@ -52,7 +68,8 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
         self
     }
 
-    /// Builds the strategies that configurations in the registry name. Default: those that come with the library.
+    /// Builds the strategies that configurations in the registry name, in place of what did so before. Default: those
+    /// that come with the library; of this crate alone, [`CoreStrategies`](crate::strategy::CoreStrategies).
     pub fn strategy_factory(mut self, factory: impl StrategyFactory<I>) -> Self {
         self.factory = Some(Arc::new(factory));
         self
@@ -64,7 +81,8 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
         self
     }
 
-    /// The configuration of services that have none in the registry. Default: [`ServiceConfig::default`].
+    /// The configuration of services that have none in the registry. Default: [`ServiceConfig::default`]. One in the
+    /// registry takes its place as a whole; fields are not mixed.
     pub fn config(mut self, config: ServiceConfig) -> Self {
         self.config = config;
         self

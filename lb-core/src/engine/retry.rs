@@ -1,15 +1,16 @@
 //! What a call does after it did not work at once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::{Begun, Call};
+use super::call::{Begun, Call, Missed};
 use super::directory::Resolved;
-use super::picked::record;
+use super::picked::record_attempt;
 use super::served::Served;
-use crate::config::ConfigError;
+use crate::config::{CallPolicy, ConfigError};
 use crate::error::{CallReport, Cause, Error, Unavailable};
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
@@ -28,6 +29,10 @@ pub(super) struct Retry<'a, I: ServiceInstance, C> {
     plan: Option<RetryPlan>,
     /// Whether the first attempt was made before there was a plan.
     first_made: bool,
+    /// The fallback service that the call has gone on to.
+    moved_to: Option<Arc<str>>,
+    /// The fallback services that are left; `None`: not looked up yet.
+    fallbacks: Option<VecDeque<Arc<str>>>,
     trail: Trail,
 }
 
@@ -54,6 +59,15 @@ impl End {
     pub(super) fn rejected() -> Self {
         Self::Stop(Stop::Rejected)
     }
+
+    /// Whether another service could do better.
+    fn may_fall_back(&self) -> bool {
+        match self {
+            Self::Overloaded(_) => true,
+            Self::Stop(stop) => matches!(stop, Stop::Nobody(_) | Stop::Resting { .. } | Stop::Unsuitable),
+            Self::Registry(_) | Self::InvalidOptions(_) => false,
+        }
+    }
 }
 
 impl From<Stop> for End {
@@ -71,7 +85,7 @@ impl From<RegistryError> for End {
 impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     /// A call that has made no attempt yet.
     pub(super) fn new(call: Call<'a, I, C>) -> Self {
-        Self { call, plan: None, first_made: false, trail: Trail::default() }
+        Self { call, plan: None, first_made: false, moved_to: None, fallbacks: None, trail: Trail::default() }
     }
 
     /// A call whose first attempt has just ended.
@@ -79,14 +93,14 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Self { first_made: true, ..Self::new(call) }
     }
 
-    pub(super) fn into_trail(self) -> Trail {
-        self.trail
+    pub(super) fn take_trail(&mut self) -> Trail {
+        std::mem::take(&mut self.trail)
     }
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
     async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
-        let Call { inner, target, options, started } = self.call;
-        let served = target.resolve(&inner.directory).await?;
+        let Call { inner, options, started, .. } = self.call;
+        let served = self.find().await?;
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
@@ -102,45 +116,112 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Ok((served, plan))
     }
 
-    /// Finds somebody for the first attempt, where the first pick did not. `None`: the service is not in service yet,
-    /// or others wait for it already.
-    pub(super) async fn first(&mut self, nobody: Option<Option<NoPick>>) -> Result<Begun<I>, End> {
+    /// Finds the service. The call's deadline ends that, too; as long as nobody knows what the service's configuration
+    /// says, it is the caller's, or the balancer's default.
+    async fn find(&self) -> Result<Resolved<I>, End> {
+        let Call { inner, target, options, started } = self.call;
+        let default = CallPolicy::of(&inner.directory.context().config);
+        let found = async {
+            match &self.moved_to {
+                None => target.resolve(&inner.directory).await,
+                Some(fallback) => inner.directory.resolve(fallback).await,
+            }
+        };
+        let found = match options.times(&default) {
+            (_, None) => found.await,
+            (_, Some(deadline)) => match tokio::time::timeout_at(started + deadline, found).await {
+                Ok(found) => found,
+                Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
+            },
+        };
+        Ok(found?)
+    }
+
+    /// Finds somebody for the first attempt, where the first pick did not.
+    pub(super) async fn first(&mut self, missed: Missed) -> Result<Begun<I>, End> {
         self.call.options.validate().map_err(End::InvalidOptions)?;
+        let found = self.enter(missed, Why::First).await;
+        self.or_fall_back(found).await
+    }
+
+    /// Finds somebody in a service that the call has just come to. `missed`: what a first pick there has
+    /// shown.
+    async fn enter(&mut self, missed: Missed, why: Why) -> Result<Begun<I>, End> {
         let call = self.call;
         let (served, plan) = self.resolve().await?;
-        let next = match nobody {
-            None => Next::Attempt,
-            Some(None) => Next::LINE,
-            Some(Some(why)) => plan.nobody(why, served.pool(), call.clock().now(), &call.inner.random),
+        if why == Why::Fallback {
+            plan.move_on(call.options.resolve(served.pool().policy()));
+        }
+        let next = match missed {
+            Missed::NotInService => Next::Attempt,
+            Missed::InLine => Next::LINE,
+            Missed::Nobody(nobody) => {
+                plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random)
+            }
         };
-        let begun = follow(call, plan, &served, next, Why::First).await?;
+        let begun = follow(call, plan, &served, next, why).await?;
         call.inner.directory.adopt(&served);
         Ok(begun)
+    }
+
+    /// Where this service has nobody left: goes on with the next fallback, as long as there is one.
+    async fn or_fall_back(&mut self, mut found: Result<Begun<I>, End>) -> Result<Begun<I>, End> {
+        while let Err(end) = &found
+            && end.may_fall_back()
+            && self.turn_to_fallback().await
+        {
+            let entered = self.enter(Missed::NotInService, Why::Fallback).await;
+            match (&entered, &found) {
+                // A fallback that has nobody either says less than what the call failed with before.
+                (Err(End::Stop(Stop::Nobody(_)) | End::Registry(_)), Err(_)) => {}
+                _ => found = entered,
+            }
+        }
+        found
+    }
+
+    /// Turns to the next fallback service. `false`: there is none, or the call may make no further attempt.
+    async fn turn_to_fallback(&mut self) -> bool {
+        let call = self.call;
+        if self.fallbacks.is_none() {
+            let named = &call.options.fallbacks;
+            let fallbacks = match self.resolve().await {
+                Ok((served, _)) if named.is_empty() => served.pool().fallbacks(),
+                _ => named.clone(),
+            };
+            self.fallbacks = Some(fallbacks.into());
+        }
+        if self.plan.as_ref().is_some_and(|plan| !plan.may_go_on(call.clock().now())) {
+            return false;
+        }
+        let Some(fallback) = self.fallbacks.as_mut().and_then(VecDeque::pop_front) else { return false };
+        tracing::debug!(service = call.target.name(), %fallback, "call goes on with a fallback service");
+        self.moved_to = Some(fallback);
+        true
     }
 
     /// Takes a failed attempt in, and finds somebody for the next one if there is to be one.
     pub(super) async fn next(&mut self, step: Step<I>) -> Result<Begun<I>, End> {
         let call = self.call;
-        let (served, plan) = self.resolve().await?;
         let elapsed = step.now.since(step.at);
+        self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
+        let (served, plan) = self.resolve().await?;
         // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
         let cut_short = step.timed_out
             && step.limit.is_some_and(|limit| limit.is_deadline)
             && !plan.deadline_is_timeout(elapsed);
         let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
         let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
-        record(&step.member, &outcome, step.now);
-        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         let attempt = plan.attempts();
+        record_attempt(&step.member, &outcome, Some(attempt), step.now);
+        let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         tracing::debug!(
-            service = call.target.name(), instance = %step.member.id(), attempt, failure = %step.failure, ?elapsed,
-            "attempt failed"
+            service = call.target.name(), instance = %step.member.id(), attempt, cause = step.failure.kind().as_str(),
+            retry_after = ?step.failure.retry_after(), ?elapsed, "attempt failed"
         );
-        let instance = Arc::clone(step.member.id());
-        self.trail.0.push(Attempt { instance, failure: Some(step.failure), elapsed, why: step.why });
         let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
-        let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
-        follow(call, plan, &served, next, why).await
+        let found = follow(call, plan, &served, next, why).await;
+        self.or_fall_back(found).await
     }
 
     fn report<E>(&mut self, cause: Option<Cause<E>>) -> CallReport<E> {
@@ -181,8 +262,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             }
         };
         let call = error.call();
+        let last = call.trail.last();
+        let cause =
+            last.and_then(|attempt| attempt.failure).map_or("none", |failure| failure.kind().as_str());
         tracing::warn!(
-            service = %call.service, kind = error.kind(), attempts = %call.trail, elapsed = ?call.elapsed,
+            service = %call.service, kind = error.kind(), instance = last.map_or("", |attempt| &*attempt.instance),
+            attempts = call.trail.len(), cause, elapsed = ?call.elapsed, %error, trail = %call.trail.ending(8),
             "call gave up"
         );
         error
@@ -198,10 +283,9 @@ fn pick<I: ServiceInstance, C>(
 ) -> Result<Begun<I>, NoPick> {
     let published = served.pool().published();
     let lease = call.acquire(served, &published, plan.exclusions())?;
-    let interest = published.interest;
     let at = Instant::now();
     let limit = plan.started(call.clock().time(at));
-    Ok(Begun { lease, interest, at, limit, attempt: plan.attempts(), why })
+    Ok(call.begin(lease, &published, at, limit, plan.attempts(), why))
 }
 
 /// Does what the plan says until somebody is picked.
@@ -249,6 +333,7 @@ async fn stand_in_line<I: ServiceInstance, C>(
         let at = served.pool().available_at(call.options.cost, now).filter(|at| *at != Time::MAX);
         return Err(End::Overloaded(at.map(|at| at.since(now))));
     };
+    served.drive();
     let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
     let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
     // Registered before the look: whoever makes room from here on wakes this call.

@@ -15,8 +15,21 @@ use crate::instance::ServiceInstance;
 use crate::options::CallOptions;
 use crate::pool::{NoPick, ServiceStats};
 
-/// A handle on one service: calls through it save the look-up of the name. Cheap to clone; as long as one lives the
-/// service is not let go for being idle. Made by [`LoadBalancer::service`].
+/// A handle on one service: calls through it save the look-up of the name, and it has
+/// [`try_pick`](Self::try_pick). Cheap to clone; as long as one that has found its service lives, the service is not let
+/// go for being idle. Made by [`LoadBalancer::service`].
+///
+/// ```
+/// use lb_core::{Error, Instance, LoadBalancer, RequestError};
+///
+/// async fn example(lb: &LoadBalancer<Instance>) -> Result<(), Error<RequestError>> {
+///     let cart = lb.service("cart");
+///     for _ in 0..1_000 {
+///         cart.execute(async |host| Ok::<_, RequestError>(host.id.len())).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Service<I: ServiceInstance> {
     balancer: LoadBalancer<I>,
     name: Arc<str>,
@@ -67,7 +80,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(&DEFAULTS).run(None, f).await
+        Call::run(self.balancer.inner(), Target::Handle(self), &DEFAULTS, None, f).await
     }
 
     /// Like [`LoadBalancer::execute_with`].
@@ -77,7 +90,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(&options).run(None, f).await
+        Call::run(self.balancer.inner(), Target::Handle(self), &options, None, f).await
     }
 
     /// Like [`LoadBalancer::pick`].
@@ -85,8 +98,13 @@ impl<I: ServiceInstance> Service<I> {
         self.call(options).pick().await
     }
 
-    /// Picks at once or not at all: no waiting, no look-up in the registry ([`NoPick::Unknown`] before the first call
-    /// or `pick` found the service).
+    /// Picks at once or not at all: no waiting, no look-up in the registry. Otherwise like
+    /// [`pick`](LoadBalancer::pick).
+    ///
+    /// # Errors
+    ///
+    /// [`NoPick::NoneEligible`] if others wait already or nobody is available; [`NoPick::Unknown`] also before a call or
+    /// `pick` through this handle (or through the balancer, before the handle was made) has found the service.
     pub fn try_pick<C>(&self, options: &CallOptions<C>) -> Result<Picked<I>, NoPick> {
         self.call(options).try_pick()
     }

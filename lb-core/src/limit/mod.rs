@@ -1,5 +1,8 @@
 //! Quotas: a [`QuotaGroup`] is what shares one account's quota, a [`Limiter`] says whether it has room.
 //!
+//! A provider's "no" costs a round trip, and may cost more: some count refused requests, too. So a request goes only
+//! where there is room, and waits if there is none.
+//!
 //! The built-in limiters hold a group to its declared [`Limits`]. Another [`LimiterFactory`], given to
 //! the builder, can share quotas between processes or learn them; the seam is the same.
 
@@ -17,7 +20,8 @@ pub(crate) use group::QuotaGroups;
 use crate::limits::Limits;
 use crate::time::Time;
 
-/// What a provider said of the quota that is left, in the headers of an answer.
+/// What a provider said of the quota that is left, in the headers of an answer. Handed on by
+/// [`Picked::hint`](crate::Picked::hint); [`DeclaredLimits`] does not use it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuotaHint {
@@ -92,7 +96,24 @@ pub trait Limiter: Send + Sync + 'static {
     }
 }
 
-/// Makes the limiter of a quota group. Asked when a group (or an instance without one) appears.
+/// Makes the limiter of a quota group. Asked when a group appears, or an instance without one. Given to
+/// [`Builder::limiters`](crate::Builder::limiters).
+///
+/// ```
+/// use std::sync::Arc;
+/// use lb_core::Limits;
+/// use lb_core::limit::{DeclaredLimits, Limiter, LimiterFactory};
+///
+/// /// Nobody gets more than four requests at a time, whatever is declared.
+/// struct AtMostFour;
+///
+/// impl LimiterFactory for AtMostFour {
+///     fn limiter(&self, _key: &str, limits: Limits) -> Option<Arc<dyn Limiter>> {
+///         Some(Arc::new(DeclaredLimits::new(limits.concurrency(4))))
+///     }
+/// }
+/// # let _ = AtMostFour.limiter("account", Limits::NONE);
+/// ```
 pub trait LimiterFactory: Send + Sync + 'static {
     /// The limiter for `key` (the quota group's name, or `service/instance` for an instance without one), or `None`
     /// if it needs none. `limits` is what its first member declares.

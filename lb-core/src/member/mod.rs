@@ -1,5 +1,8 @@
 //! The instances of a pool and what is known of them.
 //!
+//! Sets change with every deployment; what was learned of an instance must not be lost with them, nor be mistaken for
+//! another's. So the two are kept apart.
+//!
 //! A [`Member`] is one instance as it stands in the current set. What is known of it (calls in flight, failures,
 //! rests, a strategy's own notes) is its [`MemberState`], which is kept under the instance's id and outlives every
 //! change of the set.
@@ -12,6 +15,7 @@ mod rest;
 mod set;
 mod state;
 
+pub(crate) use lease::Held;
 pub use lease::Lease;
 pub(crate) use member::Home;
 pub use member::Member;

@@ -141,8 +141,8 @@ impl MemberState {
     /// Counts a request out.
     #[inline]
     pub(crate) fn finish(&self) {
-        // SeqCst: a call that waits for room announces itself and then looks at this counter (see `Signal`).
-        self.hot.finished.fetch_add(1, Ordering::SeqCst);
+        // Release: whoever sees this end sees the start that came before it.
+        self.hot.finished.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {
@@ -184,14 +184,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_flight_is_exact_and_never_negative() {
+    fn in_flight_never_misses_a_request_and_ends_at_zero() {
         let state = MemberState::new("a".into(), 1);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
                         state.start();
-                        assert!(state.in_flight() <= 4);
+                        // More than four may show: a thread that is interrupted between the two loads sees requests
+                        // of the others start that have ended since. Never fewer: that would be a host overlooked.
+                        assert!(state.in_flight() >= 1);
                         state.finish();
                     }
                 });

@@ -11,7 +11,8 @@ use crate::time::Time;
 const MILLI: f64 = 1000.0;
 
 /// A token bucket per service, after Finagle's `RetryBudget`: requests add a fraction of a token each, time adds a
-/// few per second, a fail-over at once takes one.
+/// few per second, a fail-over at once takes one. Its numbers are those of
+/// [`RetryBudgetConfig`].
 #[derive(Debug)]
 pub struct RetryBudget {
     millis: AtomicI64,

@@ -1,5 +1,6 @@
 //! The pool of one service: who is in it, who is chosen, and what an outcome means for whom. Decisions only: no clock,
 //! no runtime. The engine drives it with real time; a simulator drives the same code with its own.
+//! [`RetryPlan`](crate::plan::RetryPlan) has an example.
 
 mod backoff;
 mod budget;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
+use thiserror::Error;
 
 use super::budget::RetryBudget;
 use super::build::Members;
@@ -12,6 +13,7 @@ use super::published::Published;
 use super::stats::{InstanceStats, ServiceStats};
 use crate::config::{CallPolicy, ServiceConfig, StrategySpec};
 use crate::health::{Admission, HealthState, PoolHealth};
+use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
 use crate::member::{Home, Lease, Member};
@@ -70,18 +72,23 @@ impl<I> fmt::Debug for PoolContext<I> {
 }
 
 /// Why nobody was picked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NoPick {
     /// The registry does not know the service.
+    #[error("the registry does not know the service, or it has not been called yet")]
     Unknown,
     /// The service has no instance.
+    #[error("the service has no instance")]
     Empty,
     /// It has instances, but all drain, start, or have weight 0.
+    #[error("all instances drain, start, or have weight 0")]
     Drained,
     /// There are instances, but none is eligible: tried already, resting, or without room.
+    #[error("no instance is eligible at the moment")]
     NoneEligible,
     /// All instances are ejected, and the configuration says that calls fail then (`fail_on_panic`).
+    #[error("all instances are ejected")]
     AllEjected,
 }
 
@@ -130,6 +137,7 @@ impl<I: ServiceInstance> Pool<I> {
             snapshot: Arc::new(Snapshot::new(Entries::default(), None, crate::registry::Revision::NONE)),
             set,
             picker,
+            hedger: context.config.hedge().map(|config| Arc::new(Hedger::new(*config, now))),
         };
         Self {
             budget: RetryBudget::new(context.config.retry_budget(), now),
@@ -183,6 +191,7 @@ impl<I: ServiceInstance> Pool<I> {
             strategy,
             set,
             picker,
+            hedger: hedger(config.hedge(), current.hedger.as_ref(), now),
         };
         drop(current);
         self.published.store(Arc::new(published));
@@ -293,6 +302,11 @@ impl<I: ServiceInstance> Pool<I> {
         if published.interest.outcomes {
             published.picker.on_outcome(member, outcome);
         }
+        if outcome.is_success()
+            && let Some(hedger) = &published.hedger
+        {
+            hedger.observe(outcome.elapsed);
+        }
         if outcome.as_failure().is_some_and(|failure| failure.kind().is_fault()) && self.health().is_due(now)
         {
             self.tick(now);
@@ -332,6 +346,13 @@ impl<I: ServiceInstance> Pool<I> {
         self.published.load().policy
     }
 
+    /// The services to go on with when this one has nobody left.
+    pub fn fallbacks(&self) -> Vec<Arc<str>> {
+        let published = self.published.load();
+        let config = published.snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
+        config.fallbacks().iter().map(|name| name.as_str().into()).collect()
+    }
+
     /// Which hooks the strategy in force has a use for.
     pub fn interest(&self) -> Interest {
         self.published.load().interest
@@ -350,6 +371,13 @@ impl<I: ServiceInstance> Pool<I> {
     /// Whether the registry knows the service.
     pub fn is_known(&self) -> bool {
         self.published.load().snapshot.is_known()
+    }
+
+    /// Whether any request is running, also on instances that have left. O(n).
+    pub fn is_busy(&self) -> bool {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = writer.members.all().any(|member| member.in_flight() > 0);
+        busy || writer.members.leaving().next().is_some()
     }
 
     /// The retry budget.
@@ -395,6 +423,15 @@ impl<I: ServiceInstance> Pool<I> {
             ejected: self.health().ejected_now(),
             instances,
         }
+    }
+}
+
+/// The hedger for a configuration: the current one, with what it has learned, if that is unchanged.
+fn hedger(config: Option<&HedgeConfig>, current: Option<&Arc<Hedger>>, now: Time) -> Option<Arc<Hedger>> {
+    let config = config?;
+    match current {
+        Some(current) if current.config() == config => Some(Arc::clone(current)),
+        _ => Some(Arc::new(Hedger::new(*config, now))),
     }
 }
 

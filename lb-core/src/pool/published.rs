@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::CallPolicy;
+use crate::hedge::Hedger;
 use crate::member::MemberSet;
 use crate::registry::Snapshot;
 use crate::strategy::{Interest, Picker, Strategy};
@@ -16,6 +17,7 @@ pub(crate) struct Published<I> {
     pub(crate) policy: CallPolicy,
     pub(crate) strategy: Arc<dyn Strategy<I>>,
     pub(crate) snapshot: Arc<Snapshot<I>>,
+    pub(crate) hedger: Option<Arc<Hedger>>,
 }
 
 impl<I> fmt::Debug for Published<I> {

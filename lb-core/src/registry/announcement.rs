@@ -32,6 +32,19 @@ pub trait AnnouncementKeeper<I>: Send + Sync + 'static {
 /// Keeps an instance registered while it lives. Made by [`ServiceRegistry::announce`].
 ///
 /// The graceful way out is [`leave`](Self::leave). Dropping the handle takes the instance out, too, without a drain.
+/// Dropping never blocks and needs no runtime.
+///
+/// ```
+/// use std::time::Duration;
+/// use lb_core::{Instance, RegistryError, ServiceRegistry};
+///
+/// async fn serve(registry: &dyn ServiceRegistry<Instance>) -> Result<(), RegistryError> {
+///     let mut announcement = registry.announce("cart", Instance::new("cart-1")).await?;
+///     announcement.update(Instance::new("cart-1").with_weight(2)).await?;
+///     // … serve, until told to stop …
+///     announcement.leave(Duration::from_secs(10)).await
+/// }
+/// ```
 ///
 /// [`ServiceRegistry::announce`]: super::ServiceRegistry::announce
 #[must_use = "dropping the announcement takes the instance out again"]
@@ -52,7 +65,8 @@ impl<I: 'static> Announcement<I> {
         &self.id
     }
 
-    /// Replaces the announced instance. The id must be the same, else [`RegistryError::InvalidInstance`].
+    /// Replaces the announced instance. The id must be the same, else [`RegistryError::InvalidInstance`]; an error, too,
+    /// if somebody took the instance out or registered another one under its id since.
     pub async fn update(&mut self, instance: I) -> Result<(), RegistryError> {
         self.keeper.update(instance).await
     }

@@ -1,5 +1,8 @@
 //! Where instances and configuration live: the [`ServiceRegistry`] trait, and everything a registry is made of.
 //!
+//! Instances come and go while the application runs, and operators change what they find: so the list is not an
+//! argument of the balancer, but lives where all who have to do with it can reach it.
+//!
 //! A registry keeps, per service, a set of instances and a configuration, and hands out [`SnapshotWatch`]es: views
 //! that always have the latest [`Snapshot`]. The balancer never asks a registry while a call waits; it reads the
 //! snapshot it has. An author of a registry needs three things from here: a [`Publisher`] per service to publish

@@ -1,4 +1,5 @@
-//! The two ends between a registry and a balancer: [`Publisher`] and [`SnapshotWatch`].
+//! The two ends between a registry and a balancer: [`Publisher`] and [`SnapshotWatch`]. They are the same for all
+//! registries, so that none has to get waking, sharing and cleaning up right by itself.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -27,6 +28,21 @@ impl Listeners {
 /// [`publish`](Self::publish) stores a snapshot and wakes who waits for it. A registry in the same process calls
 /// [`apply`](Self::apply) after it, which does the balancers' rebuilding here and now, on the writer's side, so that
 /// the write is seen by the next pick. A registry that reads a network stream does not: its reading must go on.
+///
+/// ```
+/// use std::sync::Arc;
+/// use lb_core::Instance;
+/// use lb_core::registry::{Entries, Entry, Publisher, Revision, Snapshot};
+///
+/// let publisher = Publisher::default();
+/// let watch = publisher.watch();
+/// assert!(!watch.current().is_known());
+///
+/// let entry = Arc::new(Entry::new(Instance::new("cart-1"), Revision::new(1)));
+/// publisher.publish(Snapshot::new(Entries::from_iter([entry]), None, Revision::new(1)));
+/// publisher.apply();
+/// assert_eq!(watch.current().entries.len(), 1);
+/// ```
 pub struct Publisher<I> {
     sender: watch::Sender<Arc<Snapshot<I>>>,
     listeners: Arc<Listeners>,
@@ -117,6 +133,8 @@ impl<I: ServiceInstance> SnapshotWatch<I> {
         let listener: Arc<Listener> = Arc::new(listener);
         if let Some(listeners) = self.listeners.upgrade() {
             let mut listeners = listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those of watches that are gone; a registry may never call `apply`, which drops them, too.
+            listeners.retain(|other| other.strong_count() > 0);
             listeners.push(Arc::downgrade(&listener));
         }
         self.listener = Some(listener);

@@ -24,15 +24,37 @@ use crate::instance::ServiceInstance;
 /// - An entry that did not change is the same `Arc` in the next snapshot.
 /// - A registry that loses its store keeps its last snapshot and says so in
 ///   [`freshness`](super::Snapshot::freshness); an outage never becomes an empty list.
+///
+/// ```
+/// use lb_core::registry::Override;
+/// use lb_core::{Instance, RegistryError, ServiceConfig, ServiceRegistry};
+///
+/// async fn set_up(registry: &dyn ServiceRegistry<Instance>) -> Result<(), RegistryError> {
+///     registry.register("cart", Instance::new("cart-1").with_address("10.0.0.1:8080")).await?;
+///     registry.set_config("cart", ServiceConfig::default()).await?;
+///     registry.set_override("cart", "cart-1", Override::drain()).await?;
+///     assert_eq!(registry.services().await?, ["cart"]);
+///     assert_eq!(registry.instances("cart").await?[0].weight(), 0);
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Of all methods: [`RegistryError::InvalidService`] for a name that cannot be used, [`RegistryError::Backend`] if the
+/// store failed, [`RegistryError::Closed`] after the registry was closed. What else a method refuses is said there.
 #[async_trait]
 pub trait ServiceRegistry<I: ServiceInstance>: Send + Sync + 'static {
-    /// Registers an instance until it is deregistered. An instance of the same id is replaced.
+    /// Registers an instance until it is deregistered. An instance of the same id is replaced: its rests end, what was
+    /// laid over it stays. [`RegistryError::InvalidInstance`]: the id cannot be used.
     async fn register(&self, service: &str, instance: I) -> Result<(), RegistryError>;
 
-    /// Registers an instance for as long as the returned handle lives. An instance of the same id is replaced.
+    /// Registers an instance for as long as the returned handle lives: for a process that offers itself. An instance of
+    /// the same id is replaced. [`RegistryError::InvalidInstance`]: the id cannot be used.
     async fn announce(&self, service: &str, instance: I) -> Result<Announcement<I>, RegistryError>;
 
-    /// Takes an instance out, and what was laid over it. `false`: it was not there.
+    /// Takes an instance out, and what was laid over it. Requests that run on it are not disturbed. `false`: it was not
+    /// there.
     async fn deregister(&self, service: &str, id: &str) -> Result<bool, RegistryError>;
 
     /// Lays something over an instance, in place of what was laid over it before: operators drain and weigh without
@@ -40,7 +62,8 @@ pub trait ServiceRegistry<I: ServiceInstance>: Send + Sync + 'static {
     /// [`RegistryError::UnknownInstance`].
     async fn set_override(&self, service: &str, id: &str, over: Override) -> Result<(), RegistryError>;
 
-    /// Sets the service's configuration, whatever it was.
+    /// Sets the service's configuration, whatever it was. It holds for calls that begin from now on.
+    /// [`RegistryError::InvalidConfig`]: it names the service as its own fallback.
     async fn set_config(&self, service: &str, config: ServiceConfig) -> Result<(), RegistryError>;
 
     /// Sets the service's configuration if it is still the one of revision `expected` ([`Revision::NONE`]: if there
@@ -66,7 +89,8 @@ pub trait ServiceRegistry<I: ServiceInstance>: Send + Sync + 'static {
         Ok(self.watch(service).await?.current().entries.iter().cloned().collect())
     }
 
-    /// The configuration of a service and its revision, if one was set.
+    /// The configuration of a service and its revision, if one was set; what to give to
+    /// [`compare_and_set_config`](Self::compare_and_set_config).
     async fn config(&self, service: &str) -> Result<Option<Arc<ConfigEntry>>, RegistryError> {
         Ok(self.watch(service).await?.current().config.clone())
     }

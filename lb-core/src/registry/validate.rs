@@ -1,6 +1,15 @@
 //! Checks that every registry makes before it stores anything, so that what one registry takes, all take.
+//!
+//! ```
+//! use lb_core::registry::validate;
+//!
+//! assert!(validate::service("cart/v2 (eu)").is_ok());
+//! assert!(validate::service("").is_err());
+//! assert!(validate::instance("cart", "a\nb").is_err());
+//! ```
 
 use super::error::RegistryError;
+use crate::config::{ConfigError, ServiceConfig};
 
 /// The longest name of a service and the longest id of an instance, in bytes.
 pub const MAX_NAME: usize = 256;
@@ -23,6 +32,19 @@ pub fn instance(service: &str, id: &str) -> Result<(), RegistryError> {
         }),
         None => Ok(()),
     }
+}
+
+/// Checks a service's configuration: a service cannot be its own fallback.
+pub fn config(service: &str, config: &ServiceConfig) -> Result<(), RegistryError> {
+    if config.fallbacks().iter().any(|fallback| fallback == service) {
+        let error = ConfigError::Invalid {
+            field: "fallbacks",
+            value: format!("{:?}", config.fallbacks()),
+            problem: "a service cannot be its own fallback",
+        };
+        return Err(RegistryError::InvalidConfig { service: service.into(), error });
+    }
+    Ok(())
 }
 
 fn problem(name: &str) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Member, MemberSet, Slot, skew};
+use super::{MILD_SKEW, Member, MemberSet, Slot, skew};
 use crate::random::RandomSource;
 use crate::time::{Clock, LazyNow, Time};
 
@@ -81,8 +81,6 @@ impl<'a> PickRequest<'a> {
 
 /// How often [`Candidates::any_eligible`] draws somebody who could be eligible before it looks at everybody.
 const DRAWS: usize = 16;
-/// From which [`skew`] on it does not draw: most draws would be rejected for their weight.
-const MAX_SKEW: f64 = 8.0;
 
 /// Who is eligible that is chosen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +164,7 @@ impl<'a, I> Candidates<'a, I> {
             return self.any_eligible_evenly(set);
         }
         let (max, skew) = (f64::from(set.weights().max), skew(set));
-        if skew <= MAX_SKEW {
+        if skew <= MILD_SKEW {
             for _ in 0..DRAWS * skew.ceil() as usize {
                 let slot = set.slot(self.random_below(set.len()))?;
                 let member = set.member(slot)?;

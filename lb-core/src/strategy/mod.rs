@@ -37,7 +37,7 @@ pub use candidates::{Candidates, Exclusions, PickRequest};
 pub use factory::{CoreStrategies, StrategyError, StrategyFactory};
 pub use outcome::{Outcome, OutcomeKind};
 pub use round_robin::RoundRobin;
-pub use skew::skew;
+pub use skew::{MILD_SKEW, skew};
 
 pub use crate::member::{Member, MemberSet, Slot, Weights};
 

@@ -11,6 +11,8 @@ use super::{MemberSet, Slot, skew};
 #[derive(Debug)]
 pub(super) struct Rota<I> {
     set: MemberSet<I>,
+    /// Turns per round.
+    len: u64,
     /// The largest weight of a place. 0: all weigh the same.
     max: u64,
     /// `None`: one place per member, in the order of the set.
@@ -33,7 +35,7 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 impl<I> Rota<I> {
     /// The order of one place per member.
     pub(super) fn ignoring_weights(set: MemberSet<I>) -> Self {
-        Self { set, max: 0, places: None }
+        Self { len: set.len() as u64, set, max: 0, places: None }
     }
 
     /// The order by weight. O(1); O(n log n) if some are much heavier than the mean.
@@ -46,7 +48,8 @@ impl<I> Rota<I> {
             Some(places) => places.iter().map(|place| place.weight).max().unwrap_or(0),
             None => set.weights().max,
         };
-        Self { max: max.into(), set, places }
+        let len = places.as_ref().map_or(set.len(), |places| places.len()) as u64;
+        Self { set, len, max: max.into(), places }
     }
 
     pub(super) fn set(&self) -> &MemberSet<I> {
@@ -60,23 +63,23 @@ impl<I> Rota<I> {
 
     /// Turns per round.
     pub(super) fn len(&self) -> u64 {
-        self.places.as_ref().map_or(self.set.len(), |places| places.len()) as u64
+        self.len
     }
 
     /// Whose turn it is; `None` if the turn is void. There must be a place.
     #[inline]
     pub(super) fn at(&self, turn: u64) -> Option<Slot> {
-        let (round, index) = (turn / self.len(), turn % self.len());
+        let index = turn % self.len;
+        if self.is_even() {
+            return self.set.slot(index as usize);
+        }
         let place = if let Some(places) = &self.places {
             *places.get(index as usize)?
         } else {
             let slot = self.set.slot(index as usize)?;
-            if self.is_even() {
-                return Some(slot);
-            }
             Place { slot, weight: self.set.member(slot)?.weight() }
         };
-        self.takes_turn(place.weight, round, index).then_some(place.slot)
+        self.takes_turn(place.weight, turn / self.len, index).then_some(place.slot)
     }
 
     /// A place of weight `w` takes `w` turns in `max` rounds, as evenly as whole rounds allow. Places of the same

@@ -14,3 +14,7 @@ pub fn skew<I>(set: &MemberSet<I>) -> f64 {
     }
     f64::from(weights.max) * set.len() as f64 / weights.total as f64
 }
+
+/// Up to which [`skew`] a choice by rejection is worth it, as
+/// [`Candidates::any_eligible`](super::Candidates::any_eligible) makes it.
+pub const MILD_SKEW: f64 = 8.0;

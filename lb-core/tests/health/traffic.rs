@@ -128,7 +128,7 @@ impl Traffic<'_> {
     }
 
     /// Some time between a half and one and a half of `usual`.
-    pub(crate) fn about(&self, usual: Duration) -> Option<Duration> {
-        Some(usual.mul_f64(0.5 + self.lab.random.unit()))
+    pub(crate) fn about(&self, usual: Duration) -> Duration {
+        usual.mul_f64(0.5 + self.lab.random.unit())
     }
 }

@@ -15,7 +15,11 @@ fn a_black_hole_gets_less_than_a_hundredth() {
         let lab = Lab::new(n, ServiceConfig::default(), seed);
         let traffic = Traffic { lab: &lab, per_second: 300, lasts: MINUTE };
         let report = traffic.run(|on, _| {
-            if on == "h0" { (Some(MS), Some(Failure::service())) } else { (traffic.about(50 * MS), None) }
+            if on == "h0" {
+                (Some(MS), Some(Failure::service()))
+            } else {
+                (Some(traffic.about(50 * MS)), None)
+            }
         });
         let share = report.share("h0", SECOND);
         println!("black hole among {n}, seed {seed}: {share:.3} % after the first second");
@@ -33,7 +37,7 @@ fn a_hung_instance_gets_less_than_a_hundredth_once_it_is_detected() {
         let lab = Lab::new(n, hangs.clone(), seed);
         let traffic = Traffic { lab: &lab, per_second: 300, lasts: MINUTE };
         let report =
-            traffic.run(|on, _| if on == "h0" { (None, None) } else { (traffic.about(50 * MS), None) });
+            traffic.run(|on, _| if on == "h0" { (None, None) } else { (Some(traffic.about(50 * MS)), None) });
         // The first attempts time out after one second; five of them are enough.
         let share = report.share("h0", SECOND + 200 * MS);
         println!("hung among {n}, seed {seed}: {share:.3} % after detection");
@@ -60,7 +64,7 @@ fn an_instance_that_fails_half_of_its_requests_is_found_among_few() {
         let report = traffic.run(|on, _| {
             n += usize::from(on == "h0");
             let failure = (on == "h0" && n % 5 < 3).then(Failure::service);
-            (traffic.about(5 * MS), failure)
+            (Some(traffic.about(5 * MS)), failure)
         });
         let share = report.share("h0", SECOND);
         assert!(share < 3.0, "seed {seed}: 60 % failures, {share} % of the attempts");
@@ -76,7 +80,7 @@ fn an_instance_that_fails_a_fifth_of_its_requests_is_found_among_many() {
         let report = traffic.run(|on, _| {
             n += usize::from(on == "h0");
             let failure = (on == "h0" && n % 5 == 0).then(Failure::service);
-            (traffic.about(5 * MS), failure)
+            (Some(traffic.about(5 * MS)), failure)
         });
         let share = report.share("h0", 11 * SECOND);
         assert!(share < 5.0, "seed {seed}: {share} %: out of {:?}", report.counts(11 * SECOND));
@@ -91,7 +95,7 @@ fn when_everything_fails_nothing_is_left_out_and_recovery_takes_no_time() {
         // What all depend on is down from the fifth to the tenth second.
         let report = traffic.run(|_, at| {
             let down = (5 * SECOND..10 * SECOND).contains(&at);
-            (traffic.about(5 * MS), down.then(Failure::service))
+            (Some(traffic.about(5 * MS)), down.then(Failure::service))
         });
         let counts = report.counts(11 * SECOND);
         let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());

@@ -19,7 +19,7 @@ fn longer_each_time_up_to_an_hour_and_probed_in_between() {
             (HealthState::SetAside, Some(RestReason::Unusable))
         );
         times.push(time.as_secs() / 60);
-        lab.wait(time - MS);
+        lab.wait(time.saturating_sub(MS));
         assert_eq!(lab.picked(), ["h1"]);
         lab.wait(MS);
         assert_eq!(lab.health("h0"), HealthState::Probing);

@@ -16,7 +16,7 @@ use crate::strategy::{Candidates, Exclusions, Outcome, PickRequest, Picker, Stra
 use crate::time::Time;
 
 /// A strategy at work on a real pool, driven by hand: the set changes when it is told to, time stands still until it is
-/// moved, chance follows from a seed. For tests of what one strategy promises beyond the contract.
+/// moved (but for a nanosecond per change of the set), chance follows from a seed. For tests of what one strategy promises beyond the contract.
 ///
 /// It asks the pool's own picker and believes nothing: [`pick`](Self::pick) panics if what it returns is not eligible.
 ///
@@ -246,6 +246,8 @@ impl StrategyBench {
         change(&mut entries);
         let revision = Revision::new(self.revision.load(Ordering::Relaxed).max(1));
         let snapshot = Arc::new(Snapshot::new(entries.clone(), None, revision));
+        // No two changes at the same time: a pool tells departures of the same member apart by theirs.
+        self.advance(Duration::from_nanos(1));
         self.pool.apply(|| snapshot, self.now());
     }
 }
