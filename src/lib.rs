@@ -14,9 +14,10 @@ pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
-    Failure, FailureKind, HedgeConfig, Instance, Limits, PickError, Picked, RegistryError, RequestError,
-    RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
-    StrategySpec, Traced, Trail, Unavailable, Why,
+    Failure, FailureKind, FailurePercentageEjection, HedgeConfig, Instance, Limits, OutlierDetection,
+    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig,
+    ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection,
+    Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
@@ -46,6 +47,7 @@ pub mod testing {
 /// The decisions without the engine: the pool, the retry plan, time and chance. For simulators and for those who
 /// drive them in their own way.
 pub mod decide {
+    pub use lb_core::health::{EjectionReason, HealthState};
     pub use lb_core::member::{Lease, MemberState, RestReason};
     pub use lb_core::plan::{AttemptLimit, Next, RetryPlan, Stop};
     pub use lb_core::pool::{

@@ -55,6 +55,8 @@ pub enum Unavailable {
     Drained,
     /// All instances rest, or have no quota left, for longer than `max_wait`.
     Resting,
+    /// All instances are ejected for failing, and the configuration says that calls fail then (`fail_on_panic`).
+    AllEjected,
 }
 
 /// What every [`Error`] carries: which service, what was tried, and how the last attempt ended.
@@ -258,6 +260,9 @@ impl<E> fmt::Display for Error<E> {
                 }
                 Unavailable::Empty => "it has no instance; register one",
                 Unavailable::Drained => "all its instances are drained or have weight 0; undrain one",
+                Unavailable::AllEjected => {
+                    "all its instances fail and are ejected, and `fail_on_panic` is set; see what they fail with"
+                }
                 Unavailable::Resting => {
                     "all its instances rest or have no quota left for longer than `max_wait`"
                 }

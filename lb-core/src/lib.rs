@@ -28,6 +28,7 @@ pub mod config;
 mod engine;
 mod error;
 pub mod failure;
+pub mod health;
 mod hedge;
 mod instance;
 pub mod limit;
@@ -47,7 +48,8 @@ mod time;
 mod trail;
 
 pub use config::{
-    CallPolicy, ConfigError, RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, StrategySpec,
+    CallPolicy, ConfigError, FailurePercentageEjection, OutlierDetection, RetryBudgetConfig, ServiceConfig,
+    ServiceConfigBuilder, SlowStart, StrategySpec, SuccessRateEjection,
 };
 pub use engine::{Builder, LoadBalancer, Picked, Service, Traced};
 pub use error::{CallReport, Cause, Error, PickError, Unavailable};

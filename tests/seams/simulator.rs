@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use loadbalance::OutlierDetection;
 use loadbalance::decide::{
     Lease, Next, Pool, PoolContext, RandomSource, RetryPlan, SeededRandom, Stop, Time,
 };
@@ -20,10 +21,12 @@ struct Call {
 }
 
 /// One of five hosts fails every second request; each takes 1 to 9 ms.
-fn simulate(seed: u64) -> (usize, usize, Time) {
+fn simulate(seed: u64, detection: OutlierDetection) -> (usize, usize, Time) {
     let random = SeededRandom::new(seed);
     let start = Time::after_origin(Duration::from_secs(1));
-    let pool = Pool::new("s", Arc::new(PoolContext::new()), start);
+    let mut context = PoolContext::new();
+    context.config = ServiceConfig::builder().outlier_detection(detection).build().unwrap();
+    let pool = Pool::new("s", Arc::new(context), start);
     let hosts = (0..5).map(|n| Arc::new(Entry::new(Instance::new(format!("h{n}")), Revision::new(1))));
     let snapshot = Arc::new(Snapshot::new(hosts.collect::<Entries<_>>(), None, Revision::new(1)));
     pool.apply(|| snapshot.clone(), start);
@@ -82,10 +85,14 @@ fn simulate(seed: u64) -> (usize, usize, Time) {
 
 #[test]
 fn the_same_code_runs_under_a_simulated_clock() {
-    let (ok, attempts, end) = simulate(7);
+    let (ok, attempts, end) = simulate(7, OutlierDetection::OFF);
     assert_eq!(ok, CALLS);
     let wasted = attempts - CALLS;
     assert!((1_500..2_600).contains(&wasted), "a tenth of the requests fails on h0: {wasted}");
-    assert_eq!((ok, attempts, end), simulate(7), "the same seed gives the same run");
-    assert_ne!(attempts, simulate(8).1);
+    assert_eq!((ok, attempts, end), simulate(7, OutlierDetection::OFF), "the same seed gives the same run");
+    assert_ne!(attempts, simulate(8, OutlierDetection::OFF).1);
+    let (ok, attempts, end) = simulate(7, OutlierDetection::DEFAULT);
+    assert_eq!(ok, CALLS);
+    assert!(attempts - CALLS < 50, "with outlier detection h0 is soon left out: {}", attempts - CALLS);
+    assert_eq!((ok, attempts, end), simulate(7, OutlierDetection::DEFAULT));
 }

@@ -2,11 +2,15 @@
 //! change it while the application runs.
 
 pub(crate) mod human;
+mod outlier_detection;
 mod policy;
 mod service_config;
+mod slow_start;
 mod strategy_spec;
 
+pub use outlier_detection::{FailurePercentageEjection, OutlierDetection, SuccessRateEjection};
 pub use policy::CallPolicy;
 pub(crate) use policy::Overrides;
 pub use service_config::{ConfigError, RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder};
+pub use slow_start::SlowStart;
 pub use strategy_spec::StrategySpec;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::human;
+use super::outlier_detection::OutlierDetection;
+use super::slow_start::SlowStart;
 use super::strategy_spec::StrategySpec;
 use crate::hedge::HedgeConfig;
 
@@ -128,13 +130,16 @@ struct Fields {
     fallbacks: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hedge: Option<HedgeConfig>,
+    outlier_detection: OutlierDetection,
+    slow_start: SlowStart,
     /// Fields of a newer version of this library, kept so that rewriting a configuration loses nothing.
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
 }
 
 const FIELDS: &str = "max_retries, retry_delay, retry_backoff, max_retry_delay, jitter, max_wait, max_waiting, \
-                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, fallbacks, hedge";
+                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, fallbacks, hedge, \
+                      outlier_detection, slow_start";
 
 impl Default for Fields {
     fn default() -> Self {
@@ -153,6 +158,8 @@ impl Default for Fields {
             strategy: None,
             fallbacks: Vec::new(),
             hedge: None,
+            outlier_detection: OutlierDetection::DEFAULT,
+            slow_start: SlowStart::OFF,
             unknown: BTreeMap::new(),
         }
     }
@@ -209,11 +216,12 @@ impl Fields {
                 );
             }
         }
-        Ok(())
+        self.outlier_detection.check()?;
+        self.slow_start.check()
     }
 }
 
-fn invalid(field: &'static str, value: String, problem: &'static str) -> Result<(), ConfigError> {
+pub(super) fn invalid(field: &'static str, value: String, problem: &'static str) -> Result<(), ConfigError> {
     Err(ConfigError::Invalid { field, value, problem })
 }
 
@@ -351,6 +359,16 @@ impl ServiceConfig {
         self.fields.strategy.as_ref()
     }
 
+    /// When instances that fail are left out for a while.
+    pub fn outlier_detection(&self) -> OutlierDetection {
+        self.fields.outlier_detection
+    }
+
+    /// How new and readmitted instances are eased in.
+    pub fn slow_start(&self) -> SlowStart {
+        self.fields.slow_start
+    }
+
     /// Services to go on with, in this order, when this one has nobody left to try or cannot do what was asked
     /// ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
     /// refuse that.
@@ -416,6 +434,10 @@ impl ServiceConfigBuilder {
         hedge: HedgeConfig => Some,
         /// Sets [`ServiceConfig::fallbacks`].
         fallbacks: Vec<String> => std::convert::identity,
+        /// Sets [`ServiceConfig::outlier_detection`].
+        outlier_detection: OutlierDetection => std::convert::identity,
+        /// Sets [`ServiceConfig::slow_start`].
+        slow_start: SlowStart => std::convert::identity,
     }
 
     /// Checks every field. The error names the first one that cannot be meant.
@@ -469,6 +491,26 @@ mod tests {
             (r#"{"retry_delay": 2}"#, "not a duration"),
             (r#"{"max_retries": -1}"#, "max_retries|-1"),
             (r#"{"strategy": {"nam": "x"}}"#, "nam"),
+            (r#"{"outlier_detection": {"consecutive": 3}}"#, "consecutive"),
+            (r#"{"outlier_detection": {"interval": "0s"}}"#, "outlier_detection.interval"),
+            (r#"{"outlier_detection": {"jitter": 1.1}}"#, "outlier_detection.jitter"),
+            (
+                r#"{"outlier_detection": {"max_ejection_percent": 101}}"#,
+                "outlier_detection.max_ejection_percent",
+            ),
+            (
+                r#"{"outlier_detection": {"success_rate": {"stdev_factor": -1}}}"#,
+                "outlier_detection.success_rate.stdev_factor",
+            ),
+            (
+                r#"{"outlier_detection": {"failure_percentage": {"threshold": 101}}}"#,
+                "outlier_detection.failure_percentage.threshold",
+            ),
+            (r#"{"outlier_detection": {"base_ejection_time": 30}}"#, "not a duration"),
+            (r#"{"slow_start": {"window": "10ms"}}"#, "slow_start.window"),
+            (r#"{"slow_start": {"aggression": 0}}"#, "slow_start.aggression"),
+            (r#"{"slow_start": {"min_weight": 0}}"#, "slow_start.min_weight"),
+            (r#"{"slow_start": {"windw": "1s"}}"#, "windw"),
         ];
         for (json, name) in bad {
             let error = ServiceConfig::from_json(json).unwrap_err().to_string();

@@ -230,6 +230,36 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         self.directory().map().get(service).map(|served| served.stats())
     }
 
+    /// Waits until an instance gets no requests any more (it drains, has weight 0, or was deregistered) and those that
+    /// this balancer had given to it have ended. Until one of these is so it waits, too. Returns at once for an
+    /// instance that this balancer does not know.
+    ///
+    /// So an operator's tool, or the instance's own process, takes an instance out without cutting anybody off:
+    ///
+    /// ```
+    /// # use lb_core::{LoadBalancer, Instance, registry::Override};
+    /// # async fn f(lb: LoadBalancer<Instance>) -> Result<(), lb_core::RegistryError> {
+    /// lb.registry().set_override("s", "a", Override::drain()).await?;
+    /// lb.drained("s", "a").await;
+    /// // `a` can be stopped as far as this process is concerned.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Cancel-safe. Costs a request nothing but the look at a flag.
+    pub async fn drained(&self, service: &str, id: &str) {
+        let Some(served) = self.directory().map().get(service).map(Arc::clone) else { return };
+        let waiting = self.directory().context().signal.wait();
+        loop {
+            // Before the look: whoever ends a request, or changes the set, from here on is heard.
+            let news = waiting.notified();
+            if served.pool().is_drained(id) {
+                return;
+            }
+            news.await;
+        }
+    }
+
     /// The registry that the balancer reads.
     pub fn registry(&self) -> &Arc<dyn ServiceRegistry<I>> {
         self.directory().registry()

@@ -13,7 +13,7 @@ use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory};
 use crate::pool::PoolContext;
-use crate::random::{SeededRandom, ThreadRandom};
+use crate::random::{RandomSource, SeededRandom, ThreadRandom};
 use crate::registry::ServiceRegistry;
 use crate::strategy::{Strategy, StrategyFactory};
 
@@ -112,6 +112,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             context.factory = factory;
         }
         context.config = self.config;
+        context.seed = self.seed.unwrap_or_else(|| ThreadRandom.next_u64());
         let random = match self.seed {
             Some(seed) => Random::Seeded(SeededRandom::new(seed)),
             None => Random::Thread(ThreadRandom),

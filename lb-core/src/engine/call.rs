@@ -23,7 +23,7 @@ use crate::instance::ServiceInstance;
 use crate::member::{Lease, Member};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
-use crate::pool::{Measure, NoPick, Published, has_streak};
+use crate::pool::{Measure, NoPick, Published};
 use crate::strategy::{Exclusions, Outcome, PickRequest};
 use crate::time::{Clock, Time};
 use crate::trail::{Attempt, Trail, Why};
@@ -133,7 +133,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                     break 'failed (failure, Some(result.map_or_else(Cause::Error, |_| Cause::Response)));
                 }
                 running.over = true;
-                if measured || trail.is_some() {
+                if measured || trail.is_some() || running.member.state().gate().wants_success() {
                     call.succeeded(&running, retry.as_deref_mut(), trail);
                 }
                 return match result {
@@ -230,10 +230,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         attempt: u32,
         why: Why,
     ) -> Begun<I> {
-        let measured = published.interest.outcomes
-            || limit.is_some()
-            || Measure::sampled(lease.ordinal())
-            || has_streak(lease.member());
+        let measured = published.interest.outcomes || limit.is_some() || Measure::sampled(lease.ordinal());
         let hedged = match &published.hedger {
             Some(hedger) if attempt == 1 && self.options.idempotent => {
                 hedger.deposit();

@@ -171,7 +171,8 @@ pub(crate) fn record_attempt<I: ServiceInstance>(
     let Some(pool) = member.pool() else { return };
     let cause = outcome.as_failure().map_or("none", |failure| failure.kind().as_str());
     match pool.record(member, outcome, now) {
-        Effect::None => {}
+        // The pool's health tells of ejections itself.
+        Effect::None | Effect::Ejected(_) => {}
         Effect::Rested(time) => {
             tracing::debug!(
                 service = %pool.service(), instance = %member.id(), attempt, cause, ?time, "instance rests"

@@ -275,6 +275,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
                     NoPick::Empty => Unavailable::Empty,
                     NoPick::Drained => Unavailable::Drained,
                     NoPick::NoneEligible => Unavailable::Resting,
+                    NoPick::AllEjected => Unavailable::AllEjected,
                 };
                 Error::NoAvailableInstance { reason, retry_after: None, call }
             }

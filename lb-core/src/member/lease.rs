@@ -61,6 +61,9 @@ impl<I> Drop for Held<I> {
             // Only a limit on concurrency makes room when a request ends.
             self.0.signal().wake_waiting();
         }
+        if self.0.state().gate().is_awaited() {
+            self.0.signal().wake_waiting();
+        }
     }
 }
 

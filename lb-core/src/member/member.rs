@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::state::MemberState;
+use crate::health::{Admission, PoolHealth, View};
 use crate::limit::QuotaGroup;
 use crate::pool::Pool;
 use crate::registry::{Entry, InstanceState};
@@ -28,6 +29,7 @@ pub(crate) struct Home<I> {
     pub(crate) service: Arc<str>,
     pub(crate) signal: Arc<Signal>,
     pub(crate) pool: Weak<Pool<I>>,
+    pub(crate) health: PoolHealth,
 }
 
 impl<I: crate::ServiceInstance> Member<I> {
@@ -106,16 +108,51 @@ impl<I> Member<I> {
         self.group.as_ref().map_or(1.0, |group| group.headroom(now))
     }
 
-    /// Whether it is left alone at the moment, for itself or with its group.
+    /// Whether it is left alone at the moment, for itself or with its group. `desperate`: ejections do not count.
     #[inline]
-    pub(crate) fn is_resting(&self, now: &LazyNow<'_>) -> bool {
-        self.state.rest().is_active(now)
+    pub(crate) fn is_barred(&self, now: &LazyNow<'_>, desperate: bool) -> bool {
+        (!self.state.gate().is_open() && self.state.gate().bars(now.get(), self.view(desperate)))
             || self.group.as_ref().is_some_and(|group| group.rest().is_active(now))
+    }
+
+    /// Lets a request in that is about to be counted: `None` if it is probed just now.
+    #[inline]
+    pub(crate) fn enter(&self, now: &LazyNow<'_>, desperate: bool) -> Option<Admission> {
+        if self.state.gate().is_open() {
+            Some(Admission::Free)
+        } else {
+            self.enter_closely(now.get(), desperate)
+        }
+    }
+
+    #[cold]
+    fn enter_closely(&self, now: Time, desperate: bool) -> Option<Admission> {
+        let admission = self.state.gate().enter(now, self.view(desperate), self.home.health.patience())?;
+        if admission == Admission::Probe {
+            tracing::debug!(service = %self.service(), instance = %self.id(), "instance is probed");
+        }
+        Some(admission)
+    }
+
+    fn view(&self, desperate: bool) -> View {
+        let view = self.home.health.view();
+        View { ignores_ejections: desperate || view.ignores_ejections, ..view }
+    }
+
+    /// Which share of its weight it gets: less than 1 while it is eased in.
+    #[inline]
+    pub(crate) fn ramp(&self, now: &LazyNow<'_>) -> f64 {
+        if self.state.gate().is_ramping() { self.home.health.ramp(&self.state, now.get()) } else { 1.0 }
+    }
+
+    /// The health of the pool that it is in.
+    pub(crate) fn health(&self) -> &PoolHealth {
+        &self.home.health
     }
 
     /// When it can be picked again: `now` or earlier if it can be picked at once.
     pub(crate) fn available_at(&self, cost: u64, now: Time) -> Time {
-        let own = self.state.rest().get(now).map_or(now, |(until, _)| until);
+        let own = self.state.gate().available_at(now, self.view(false));
         self.group.as_ref().map_or(own, |group| own.max(group.available_at(cost, now)))
     }
 
@@ -123,13 +160,13 @@ impl<I> Member<I> {
     pub(crate) fn rest(&self, until: Time, with_group: bool, reason: super::RestReason) -> bool {
         match &self.group {
             Some(group) if with_group => group.rest().extend(until, reason),
-            _ => self.state.rest().extend(until, reason),
+            _ => self.state.gate().rest(until, reason),
         }
     }
 
     /// How long it still rests, and why.
     pub(crate) fn resting(&self, now: Time) -> Option<(Duration, super::RestReason)> {
-        let own = self.state.rest().get(now);
+        let own = self.state.gate().resting(now, View { ignores_ejections: false, ..self.view(false) });
         let group = self.group.as_ref().and_then(|group| group.rest().get(now));
         own.into_iter()
             .chain(group)

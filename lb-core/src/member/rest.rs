@@ -15,6 +15,8 @@ pub enum RestReason {
     RetryAfter,
     /// It said that it cannot serve anybody ([`FailureKind::Unusable`](crate::FailureKind::Unusable)).
     Unusable,
+    /// It failed too often, or far more often than the others.
+    Ejected,
 }
 
 impl RestReason {

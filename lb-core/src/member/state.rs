@@ -1,14 +1,14 @@
 //! What is known of one instance, under its id: [`MemberState`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::ext::Extensions;
-use super::rest::Rest;
 use crate::failure::FailureKind;
+use crate::health::{Counts, Gate, Track};
 use crate::time::nanos;
 
 /// What every request writes, on a cache line of its own.
@@ -19,10 +19,7 @@ use crate::time::nanos;
 struct Hot {
     started: AtomicU64,
     finished: AtomicU64,
-    rest: Rest,
-    /// Consecutive `Unusable` answers: how long it is set aside grows with them. Written as rarely as `rest`, but
-    /// asked for by every request: with 16,384 instances a line of its own is another cache miss.
-    unusable_streak: AtomicU32,
+    gate: Gate,
 }
 
 /// What is known of one instance. Kept under its id; survives changes of the set and of the instance itself.
@@ -33,6 +30,8 @@ pub struct MemberState {
     token: u64,
     failures: [AtomicU64; FailureKind::ALL.len()],
     cancelled: AtomicU64,
+    /// What the failure path remembers.
+    track: Mutex<Track>,
     /// Moving average of successful attempts' latency, in nanoseconds; 0 is none yet.
     latency: AtomicU64,
     /// The same for the time to the first byte, where the closure reports it.
@@ -48,6 +47,7 @@ impl MemberState {
             token,
             failures: Default::default(),
             cancelled: AtomicU64::new(0),
+            track: Mutex::default(),
             latency: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
             ext: Extensions::default(),
@@ -109,15 +109,27 @@ impl MemberState {
         self.ext.get()
     }
 
+    /// What picks and successes look at.
     #[inline]
-    pub(crate) fn rest(&self) -> &Rest {
-        &self.hot.rest
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.hot.gate
     }
 
-    /// Consecutive `Unusable` answers.
-    #[inline]
-    pub(crate) fn unusable_streak(&self) -> &AtomicU32 {
-        &self.hot.unusable_streak
+    /// What the failure path remembers.
+    pub(crate) fn track(&self) -> MutexGuard<'_, Track> {
+        self.track.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many requests had which end.
+    pub(crate) fn counts(&self) -> Counts {
+        let failures = |faults| {
+            FailureKind::ALL.iter().filter(|k| k.is_fault() == faults).map(|k| self.failures(*k)).sum::<u64>()
+        };
+        Counts {
+            finished: self.hot.finished.load(Ordering::Relaxed),
+            faults: failures(true),
+            neutral: failures(false) + self.cancelled(),
+        }
     }
 
     /// Counts a request in; returns how many there were before.
@@ -131,12 +143,6 @@ impl MemberState {
     pub(crate) fn finish(&self) {
         // Release: whoever sees this end sees the start that came before it.
         self.hot.finished.fetch_add(1, Ordering::Release);
-    }
-
-    /// Forgets what is held against the instance; the counters stay.
-    pub(crate) fn pardon(&self) {
-        self.hot.rest.clear();
-        self.hot.unusable_streak.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {

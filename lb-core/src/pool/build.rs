@@ -29,6 +29,8 @@ pub(crate) struct Members<I> {
     total_weight: u64,
     departed: Departed,
     tokens: u64,
+    /// Whether those who come with the snapshot that is being applied are eased in.
+    eases_in: bool,
 }
 
 impl<I: ServiceInstance> Members<I> {
@@ -42,18 +44,20 @@ impl<I: ServiceInstance> Members<I> {
             total_weight: 0,
             departed: Departed::default(),
             tokens: 0,
+            eases_in: false,
         }
     }
 
     /// Takes over the entries of a newer snapshot. Returns how many entries changed.
     pub(crate) fn apply(&mut self, newer: &Entries<I>, groups: &QuotaGroups, now: Time) -> usize {
+        self.eases_in = self.home.health.eases_in();
         let older = std::mem::replace(&mut self.entries, newer.clone());
         let mut changes = 0;
         for change in older.diff(newer) {
             changes += 1;
             match change {
                 EntryChange::Added(entry) | EntryChange::Changed { new: entry, .. } => {
-                    self.put(entry, groups);
+                    self.put(entry, groups, now);
                 }
                 EntryChange::Removed(entry) => self.take(entry.id(), now),
             }
@@ -62,7 +66,7 @@ impl<I: ServiceInstance> Members<I> {
         changes
     }
 
-    fn put(&mut self, entry: &Arc<Entry<I>>, groups: &QuotaGroups) {
+    fn put(&mut self, entry: &Arc<Entry<I>>, groups: &QuotaGroups, now: Time) {
         let id = entry.id();
         let (state, group) = match self.places.get(id) {
             Some(place) if Arc::ptr_eq(&place.member.entry().instance, &entry.instance) => {
@@ -72,7 +76,7 @@ impl<I: ServiceInstance> Members<I> {
                 let known = known.map(|place| Arc::clone(place.member.state()));
                 let state = known.unwrap_or_else(|| self.state_of(id));
                 // The instance is another one: what was held against the old one does not count any more.
-                state.pardon();
+                self.home.health.pardon(&state, now);
                 let group = groups.group_of(&self.home.service, &*entry.instance);
                 (state, group)
             }
@@ -82,7 +86,7 @@ impl<I: ServiceInstance> Members<I> {
         }
         let id = Arc::clone(state.id());
         let member = Arc::new(Member::new(Arc::clone(entry), state, group, Arc::clone(&self.home)));
-        let index = self.seat(&id, &member);
+        let index = self.seat(&id, &member, now);
         let old = self.places.insert(id, Place { member, index });
         if let Some(old) = old {
             self.leave_group(&old.member);
@@ -91,23 +95,22 @@ impl<I: ServiceInstance> Members<I> {
 
     /// Gives a new or changed member its place in the table: the one that it had, or one at the end, or none if it
     /// has no weight. Returns the index.
-    fn seat(&mut self, id: &str, member: &Arc<Member<I>>) -> Option<usize> {
+    fn seat(&mut self, id: &str, member: &Arc<Member<I>>, now: Time) -> Option<usize> {
         let weight = member.weight();
         if weight == 0 {
-            self.leave_table(id);
+            self.leave_table(id, now);
             return None;
         }
         let seated =
             self.places.get_mut(id).and_then(|place| Some((place.index.take()?, place.member.weight())));
         self.count_weight(weight);
-        match seated {
-            Some((index, old_weight)) => {
-                self.uncount_weight(old_weight);
-                self.table.replace(index, Arc::clone(member));
-                Some(index)
-            }
-            None => Some(self.table.push(Arc::clone(member))),
+        if let Some((index, old_weight)) = seated {
+            self.uncount_weight(old_weight);
+            self.table.replace(index, Arc::clone(member));
+            return Some(index);
         }
+        self.home.health.seat(member.state(), self.eases_in, now);
+        Some(self.table.push(Arc::clone(member)))
     }
 
     fn count_weight(&mut self, weight: u32) {
@@ -126,7 +129,7 @@ impl<I: ServiceInstance> Members<I> {
     }
 
     fn take(&mut self, id: &str, now: Time) {
-        self.leave_table(id);
+        self.leave_table(id, now);
         if let Some(place) = self.places.remove(id) {
             if let Some(group) = place.member.quota_group() {
                 group.declare(&self.home.service, id, None);
@@ -149,10 +152,11 @@ impl<I: ServiceInstance> Members<I> {
     }
 
     /// Takes a member out of the table, but not out of the books.
-    fn leave_table(&mut self, id: &str) {
+    fn leave_table(&mut self, id: &str, now: Time) {
         let Some(place) = self.places.get_mut(id) else { return };
         let Some(index) = place.index.take() else { return };
         let weight = place.member.weight();
+        self.home.health.unseat(place.member.state(), now);
         self.uncount_weight(weight);
         if let Some(moved) = self.table.swap_remove(index)
             && let Some(place) = self.places.get_mut(&**moved.id())
@@ -187,6 +191,11 @@ impl<I: ServiceInstance> Members<I> {
     /// All members, with and without a weight, in no order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Member<I>>> {
         self.places.values().map(|place| &place.member)
+    }
+
+    /// What is known under an id, of an instance that is there or left not long ago.
+    pub(crate) fn state(&self, id: &str) -> Option<&Arc<MemberState>> {
+        self.places.get(id).map(|place| place.member.state()).or_else(|| self.departed.get(id))
     }
 
     /// States of instances that left but still have requests running.

@@ -30,6 +30,10 @@ impl Departed {
         self.states.remove(id).map(|(_, state)| state)
     }
 
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<MemberState>> {
+        self.states.get(id).map(|(_, state)| state)
+    }
+
     pub(crate) fn forget(&mut self, members: usize, now: Time) {
         let room = members.max(AT_LEAST);
         for _ in 0..self.order.len() {

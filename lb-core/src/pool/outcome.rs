@@ -1,17 +1,11 @@
 //! What an outcome means for the instance: the table of [`FailureKind`]s, in code.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::failure::{Failure, FailureKind, Scope};
 use crate::member::{Member, RestReason};
 use crate::strategy::{Outcome, OutcomeKind};
 use crate::time::Time;
-
-/// How long an instance is set aside after its first `Unusable` answer; doubles with each further one.
-const SET_ASIDE: Duration = Duration::from_secs(60);
-/// The longest it is set aside at a time.
-const SET_ASIDE_MAX: Duration = Duration::from_secs(3600);
 
 /// What was done to an instance because of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +17,8 @@ pub enum Effect {
     Rested(Duration),
     /// It is set aside for that long; somebody should look at it.
     SetAside(Duration),
+    /// It is ejected for that long.
+    Ejected(Duration),
 }
 
 /// Which attempts are measured although nobody needs their latency: all of the first 256, then one in sixteen. Enough
@@ -41,51 +37,48 @@ impl Measure {
 /// Counts an outcome, and rests or sets aside whoever asked for it.
 pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
     let state = member.state();
+    let began = now - outcome.elapsed;
     match &outcome.kind {
         OutcomeKind::Success => {
-            // A success shows that an instance is usable after all. Reads before it writes: the line is shared.
-            if has_streak(member) {
-                state.unusable_streak().store(0, Ordering::Relaxed);
+            if state.gate().wants_success() {
+                member.health().success(state, began, now);
             }
             state.observe_latency(outcome.elapsed);
             Effect::None
         }
         OutcomeKind::Cancelled => {
             state.count_cancelled();
+            member.health().neutral(state, None, began, now);
             Effect::None
         }
         OutcomeKind::Failure(failure) => {
             state.count_failure(failure.kind());
-            failed(member, *failure, now)
+            failed(member, *failure, began, now)
         }
     }
 }
 
-/// Whether the instance's last answers were that it is unusable, so that a success is news.
-#[inline]
-pub(crate) fn has_streak<I>(member: &Member<I>) -> bool {
-    member.state().unusable_streak().load(Ordering::Relaxed) != 0
-}
-
-fn failed<I>(member: &Member<I>, failure: Failure, now: Time) -> Effect {
-    match failure.kind() {
+fn failed<I>(member: &Member<I>, failure: Failure, began: Time, now: Time) -> Effect {
+    let (state, health, kind) = (member.state(), member.health(), failure.kind());
+    if kind.is_fault() {
+        let ejected = health.fault(state, began, now);
+        let rested = if kind == FailureKind::Service { rest(member, failure, now) } else { Effect::None };
+        return ejected.map_or(rested, Effect::Ejected);
+    }
+    if kind == FailureKind::Unusable {
+        return health
+            .unusable(state, failure.retry_after(), began, now)
+            .map_or(Effect::None, Effect::SetAside);
+    }
+    health.neutral(state, Some(kind), began, now);
+    match kind {
         FailureKind::LimitExceeded => {
             if let Some(limiter) = member.quota_group().and_then(|group| group.limiter()) {
                 limiter.refused(failure.retry_after(), now);
             }
             rest(member, failure, now)
         }
-        FailureKind::Service => rest(member, failure, now),
-        FailureKind::Unusable => {
-            let streak = member.state().unusable_streak().fetch_add(1, Ordering::Relaxed).min(16);
-            let aside =
-                (SET_ASIDE * (1 << streak)).min(SET_ASIDE_MAX).max(failure.retry_after().unwrap_or_default());
-            member.rest(now + aside, false, RestReason::Unusable);
-            Effect::SetAside(aside)
-        }
-        FailureKind::Timeout | FailureKind::Unreachable | FailureKind::Unsuitable | FailureKind::Rejected => {
-            Effect::None
-        }
+        _ => Effect::None,
     }
 }
 

@@ -12,6 +12,7 @@ use super::outcome::{self, Effect};
 use super::published::Published;
 use super::stats::{InstanceStats, ServiceStats};
 use crate::config::{CallPolicy, ServiceConfig, StrategySpec};
+use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
@@ -32,6 +33,9 @@ pub struct PoolContext<I> {
     pub factory: Arc<dyn StrategyFactory<I>>,
     /// The configuration of services that have none in the registry.
     pub config: ServiceConfig,
+    /// What the pools draw their random numbers from where no call does (the jitter of ejections). Default 0; the
+    /// engine draws one, so that processes differ.
+    pub seed: u64,
     pub(crate) groups: QuotaGroups,
     pub(crate) signal: Arc<Signal>,
 }
@@ -48,6 +52,7 @@ impl<I: ServiceInstance> PoolContext<I> {
             strategy: Arc::new(RoundRobin::new()),
             factory: Arc::new(CoreStrategies),
             config: ServiceConfig::default(),
+            seed: 0,
             groups: QuotaGroups::new(limiters),
             signal: Arc::default(),
         }
@@ -82,6 +87,9 @@ pub enum NoPick {
     /// There are instances, but none is eligible: tried already, resting, or without room.
     #[error("no instance is eligible at the moment")]
     NoneEligible,
+    /// All instances are ejected, and the configuration says that calls fail then (`fail_on_panic`).
+    #[error("all instances are ejected")]
+    AllEjected,
 }
 
 /// The decisions about one service: who is in the set, who is picked, what an outcome means for whom.
@@ -91,6 +99,7 @@ pub enum NoPick {
 /// owned by the lease, so it never dangles and is never mistaken for another.
 pub struct Pool<I> {
     service: Arc<str>,
+    home: Arc<Home<I>>,
     context: Arc<PoolContext<I>>,
     published: ArcSwap<Published<I>>,
     writer: Mutex<Writer<I>>,
@@ -108,14 +117,17 @@ impl<I: ServiceInstance> Pool<I> {
     pub fn new(service: impl Into<Arc<str>>, context: Arc<PoolContext<I>>, now: Time) -> Arc<Self> {
         Arc::new_cyclic(|this| {
             let signal = Arc::clone(&context.signal);
-            let home = Home { service: service.into(), signal, pool: Weak::clone(this) };
+            let service = service.into();
+            let health =
+                PoolHealth::new(Arc::clone(&service), Arc::clone(&signal), &context.config, context.seed);
+            let home = Home { service, signal, pool: Weak::clone(this), health };
             Self::at_home(Arc::new(home), context, now)
         })
     }
 
     fn at_home(home: Arc<Home<I>>, context: Arc<PoolContext<I>>, now: Time) -> Self {
         let service = Arc::clone(&home.service);
-        let writer = Writer { members: Members::new(home), applied: None, spec: None };
+        let writer = Writer { members: Members::new(Arc::clone(&home)), applied: None, spec: None };
         let set = writer.members.set();
         let picker: Arc<dyn Picker<I>> = context.strategy.picker(&set, None).into();
         let published = Published {
@@ -132,6 +144,7 @@ impl<I: ServiceInstance> Pool<I> {
             published: ArcSwap::from_pointee(published),
             writer: Mutex::new(writer),
             service,
+            home,
             context,
         }
     }
@@ -156,6 +169,9 @@ impl<I: ServiceInstance> Pool<I> {
         let changes = writer.members.apply(&snapshot.entries, &self.context.groups, now);
         let config = snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
         self.budget.configure(config.retry_budget());
+        if self.health().configure(config, now) {
+            writer.members.all().for_each(|member| self.health().readmit(member.state(), now));
+        }
         let strategy = self.strategy(&mut writer, config, &current);
         let same = changes == 0 && Arc::ptr_eq(&strategy, &current.strategy);
         let (set, picker) = if same {
@@ -238,17 +254,23 @@ impl<I: ServiceInstance> Pool<I> {
             };
             own_picks += 1;
             let Some(slot) = slot else {
-                if candidates.allow_last_resort() {
+                if candidates.allow_last_resort(self.health().fails_on_panic()) {
                     own_picks = 0;
                     continue;
                 }
-                return Err(NoPick::NoneEligible);
+                let shut = self.health().is_shut();
+                return Err(if shut { NoPick::AllEjected } else { NoPick::NoneEligible });
             };
             if let Some(member) = candidates.eligible_member(slot)
-                && let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now())
+                && let Some(admission) = member.enter(candidates.lazy_now(), candidates.is_desperate())
             {
-                self.started(published, &lease);
-                return Ok(lease);
+                if let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now()) {
+                    self.started(published, &lease);
+                    return Ok(lease);
+                }
+                if admission == Admission::Probe {
+                    member.state().gate().release_probe();
+                }
             }
             candidates.refuse(slot);
         }
@@ -282,7 +304,23 @@ impl<I: ServiceInstance> Pool<I> {
         {
             hedger.observe(outcome.elapsed);
         }
+        if outcome.as_failure().is_some_and(|failure| failure.kind().is_fault()) && self.health().is_due(now)
+        {
+            self.tick(now);
+        }
         effect
+    }
+
+    /// Compares the instances with each other, if an interval of the [outlier
+    /// detection](crate::OutlierDetection::interval) has passed since that was last done. Failures do that when it is
+    /// due, so nobody has to call this; a simulator may, to have it done at an exact time. O(n).
+    pub fn tick(&self, now: Time) {
+        let published = self.published.load();
+        self.health().tick(published.set.iter().map(|(_, member)| &**member.state()), now);
+    }
+
+    fn health(&self) -> &PoolHealth {
+        &self.home.health
     }
 
     /// The earliest time at which somebody could be picked by a new round: `now` if somebody can at once, `None` if
@@ -349,13 +387,26 @@ impl<I: ServiceInstance> Pool<I> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).members.get(id).cloned()
     }
 
+    /// Whether the instance of that id gets no requests and has none in flight. If it has, the balancer's signal tells
+    /// when one ends.
+    pub(crate) fn is_drained(&self, id: &str) -> bool {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = writer.members.state(id) else { return true };
+        if state.gate().is_seated() {
+            return false;
+        }
+        state.gate().await_end();
+        state.in_flight() == 0
+    }
+
     /// What is known of the service. O(n log n).
     pub fn stats(&self, waiting: usize, now: Time) -> ServiceStats {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.published.load();
         let here = writer.members.all().map(|member| InstanceStats::of(member, now));
-        let mut instances: Vec<_> =
-            here.chain(writer.members.leaving().map(|state| InstanceStats::gone(state))).collect();
+        let mut instances: Vec<_> = here
+            .chain(writer.members.leaving().map(|state| InstanceStats::gone(state, HealthState::Healthy)))
+            .collect();
         instances.sort_by(|a, b| a.id.cmp(&b.id));
         ServiceStats {
             service: Arc::clone(&self.service),
@@ -365,6 +416,8 @@ impl<I: ServiceInstance> Pool<I> {
             skipped: published.snapshot.skipped,
             waiting,
             retry_tokens: self.budget.tokens(),
+            panic: self.health().is_in_panic(),
+            ejected: self.health().ejected_now(),
             instances,
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::config::human;
 use crate::failure::FailureKind;
+use crate::health::{EjectionReason, HealthState};
 use crate::member::{Member, MemberState, RestReason};
 use crate::registry::{Freshness, InstanceState, Revision};
 use crate::time::Time;
@@ -30,6 +31,10 @@ pub struct ServiceStats {
     pub waiting: usize,
     /// Whole tokens left in the retry budget.
     pub retry_tokens: u64,
+    /// Whether too few instances are healthy (see [`OutlierDetection`](crate::OutlierDetection::panic_threshold)).
+    pub panic: bool,
+    /// How many instances are ejected, those included that are probed after that.
+    pub ejected: usize,
     /// All instances, ordered by id; among them those that left but still have requests running.
     pub instances: Vec<InstanceStats>,
 }
@@ -60,7 +65,13 @@ pub struct InstanceStats {
     /// Moving average of the time to the first byte, if requests report it.
     #[serde(with = "human::option")]
     pub first_byte: Option<Duration>,
-    /// How long it still rests.
+    /// How it is doing.
+    pub health: HealthState,
+    /// How often it was ejected.
+    pub ejections: u64,
+    /// Why it was last ejected.
+    pub last_ejection: Option<EjectionReason>,
+    /// How long it still rests, or is left out.
     #[serde(with = "human::option")]
     pub resting_for: Option<Duration>,
     /// Why it rests.
@@ -82,11 +93,12 @@ impl InstanceStats {
             rest_reason: rest.map(|(_, why)| why),
             headroom: member.headroom(now),
             quota_group: member.quota_group().map(|group| group.key().to_owned()),
-            ..Self::gone(member.state())
+            ..Self::gone(member.state(), member.health().status(member.state(), now))
         }
     }
 
-    pub(crate) fn gone(state: &MemberState) -> Self {
+    pub(crate) fn gone(state: &MemberState, health: HealthState) -> Self {
+        let track = state.track();
         let failures = FailureKind::ALL.iter().map(|kind| (kind.as_str(), state.failures(*kind)));
         Self {
             id: Arc::clone(state.id()),
@@ -97,6 +109,9 @@ impl InstanceStats {
             requests: state.started(),
             failures: failures.filter(|(_, n)| *n > 0).collect(),
             cancelled: state.cancelled(),
+            health,
+            ejections: track.ejections,
+            last_ejection: track.reason,
             latency: state.latency(),
             first_byte: state.first_byte(),
             resting_for: None,

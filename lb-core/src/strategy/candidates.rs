@@ -82,6 +82,14 @@ impl<'a> PickRequest<'a> {
 /// How often [`Candidates::any_eligible`] draws somebody who could be eligible before it looks at everybody.
 const DRAWS: usize = 16;
 
+/// Who is eligible that is chosen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resort {
+    None,
+    Suspects,
+    Ejected,
+}
+
 /// The view for one attempt: who could be picked, and what is known of the request. Lives on the stack.
 pub struct Candidates<'a, I> {
     set: &'a MemberSet<I>,
@@ -89,7 +97,7 @@ pub struct Candidates<'a, I> {
     /// Whether the call has tried or this attempt has refused anybody: most have not, and need not look.
     narrowed: Cell<bool>,
     refused: RefCell<SmallVec<[Slot; 4]>>,
-    last_resort: Cell<bool>,
+    last_resort: Cell<Resort>,
     now: LazyNow<'a>,
     random: &'a dyn RandomSource,
 }
@@ -108,7 +116,7 @@ impl<'a, I> Candidates<'a, I> {
             request,
             narrowed: Cell::new(!request.exclusions.is_empty()),
             refused: RefCell::default(),
-            last_resort: Cell::new(false),
+            last_resort: Cell::new(Resort::None),
             now: LazyNow::new(clock),
             random,
         }
@@ -145,7 +153,9 @@ impl<'a, I> Candidates<'a, I> {
 
     #[inline]
     fn admits(&self, slot: Slot, member: &Member<I>) -> bool {
-        if member.is_resting(&self.now) || (member.is_suspect() && !self.last_resort.get()) {
+        if member.is_barred(&self.now, self.is_desperate())
+            || (member.is_suspect() && self.last_resort.get() == Resort::None)
+        {
             return false;
         }
         !self.narrowed.get() || self.admits_in_second_attempt(slot, member)
@@ -193,13 +203,15 @@ impl<'a, I> Candidates<'a, I> {
     pub fn any_eligible_evenly(&self, set: &MemberSet<I>) -> Option<Slot> {
         for _ in 0..DRAWS {
             let slot = set.slot(self.random_below(set.len()))?;
-            if self.is_eligible(slot) {
+            if self.takes_turn(slot) {
                 return Some(slot);
             }
         }
-        let mut chosen = None;
-        for (seen, (slot, _)) in self.eligible(set).enumerate() {
-            if self.random_below(seen + 1) == 0 {
+        let (mut chosen, mut total) = (None, 0.0);
+        for (slot, member) in self.eligible(set) {
+            let share = member.ramp(&self.now);
+            total += share;
+            if self.random.unit() * total < share {
                 chosen = Some(slot);
             }
         }
@@ -208,7 +220,21 @@ impl<'a, I> Candidates<'a, I> {
 
     /// The member's weight in force, as a fraction of how far it has warmed up.
     pub fn weight(&self, member: &Member<I>) -> f64 {
-        f64::from(member.weight())
+        f64::from(member.weight()) * member.ramp(&self.now)
+    }
+
+    /// Whether the member in `slot` takes the turn that falls on it: whether it [is eligible](Self::is_eligible) and,
+    /// while it is eased in by a [slow start](crate::SlowStart), is lucky. For strategies that take turns; those that
+    /// go by [`weight`](Self::weight) find the slow start in there.
+    #[inline]
+    pub fn takes_turn(&self, slot: Slot) -> bool {
+        self.set.member(slot).is_some_and(|member| self.admits(slot, member) && self.is_warm(member))
+    }
+
+    /// Whether a member that is eased in is lucky; for all others, yes.
+    #[inline]
+    fn is_warm(&self, member: &Member<I>) -> bool {
+        !member.state().gate().is_ramping() || self.random.unit() < member.ramp(&self.now)
     }
 
     /// What is left of the member's quota, from 0 to 1. Reads the clock if it has a quota.
@@ -259,8 +285,36 @@ impl<'a, I> Candidates<'a, I> {
     }
 
     /// From now on members that are chosen last are eligible, too. Returns whether that was news.
-    pub(crate) fn allow_last_resort(&self) -> bool {
-        !self.last_resort.replace(true)
+    ///
+    /// First those that are suspect; then, unless `never_ejected`, those that are ejected, if this call has tried all
+    /// others. As long as one is left that is only busy or resting the call is to wait for that one.
+    pub(crate) fn allow_last_resort(&self, never_ejected: bool) -> bool {
+        match self.last_resort.get() {
+            Resort::None => self.last_resort.set(Resort::Suspects),
+            Resort::Suspects if !never_ejected && self.has_tried_all_but_ejected() => {
+                self.last_resort.set(Resort::Ejected);
+            }
+            Resort::Suspects | Resort::Ejected => return false,
+        }
+        true
+    }
+
+    /// Whether ejections do not count, because this call has tried everybody else.
+    #[inline]
+    pub(crate) fn is_desperate(&self) -> bool {
+        self.last_resort.get() == Resort::Ejected
+    }
+
+    fn has_tried_all_but_ejected(&self) -> bool {
+        let exclusions = self.request.exclusions;
+        let mut left_out = false;
+        !exclusions.is_empty()
+            && self.set.iter().all(|(_, member)| {
+                let tried = exclusions.contains(member);
+                left_out |= !tried;
+                tried || member.state().gate().is_left_out()
+            })
+            && left_out
     }
 }
 

@@ -144,7 +144,7 @@ impl<I: Send + Sync + 'static> Picker<I> for RoundRobinPicker<I> {
         for _ in 0..TURNS.min(2 * places) {
             let turn = start.wrapping_add(self.turns.fetch_add(1, Ordering::Relaxed));
             if let Some(slot) = self.rota.at(turn)
-                && candidates.is_eligible(slot)
+                && candidates.takes_turn(slot)
             {
                 return Some(slot);
             }

@@ -1,0 +1,22 @@
+//! How an instance is doing: [`HealthState`].
+
+use serde::Serialize;
+
+/// How an instance is doing, as far as this balancer has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HealthState {
+    /// Nothing is held against it.
+    Healthy,
+    /// It is eased in, with a share of its weight.
+    SlowStart,
+    /// It should be ejected, but too many are, or it is the last: it stays in use until somebody else is better.
+    Failing,
+    /// It is left out for failing.
+    Ejected,
+    /// It is left out because it said that it can serve nobody.
+    SetAside,
+    /// The time for which it was left out is over: it gets one request at a time, until one succeeds.
+    Probing,
+}
