@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn balancer(ids: &[&str]) -> (LoadBalancer<Instance>, MemoryRegistry<Instance>) {
+fn balancer(ids: &[&str]) -> (LoadBalancer<Instance>, MemoryRegistry<Instance>) {
     let registry = MemoryRegistry::new();
     registry.replace_all("s", ids.iter().map(|id| Instance::new(*id))).unwrap();
     (LoadBalancer::builder(registry.clone()).seed(7).build(), registry)
@@ -31,7 +31,7 @@ async fn call(lb: &LoadBalancer<Instance>, down: bool) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_fails_is_left_out_and_comes_back() {
-    let (lb, _) = balancer(&["a", "b"]).await;
+    let (lb, _) = balancer(&["a", "b"]);
     let mut failures = 0;
     for _ in 0..100 {
         failures += call(&lb, true).await - 1;
@@ -47,7 +47,7 @@ async fn an_instance_that_fails_is_left_out_and_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn one_of_many_waiting_calls_is_the_probe() {
-    let (lb, _) = balancer(&["a", "b"]).await;
+    let (lb, _) = balancer(&["a", "b"]);
     while health_of_first_call(&lb).await != HealthState::Ejected {}
     tokio::time::sleep(30 * SECOND).await;
     let calls = (0..50).map(|_| call(&lb, true));
@@ -63,7 +63,7 @@ async fn health_of_first_call(lb: &LoadBalancer<Instance>) -> HealthState {
 
 #[tokio::test(start_paused = true)]
 async fn while_everything_fails_calls_neither_wait_for_ejections_nor_lose_instances() {
-    let (lb, _) = balancer(&["a", "b", "c"]).await;
+    let (lb, _) = balancer(&["a", "b", "c"]);
     let options = CallOptions::new().max_retries(20).jitter(0.0);
     let start = Instant::now();
     let error = lb
@@ -82,7 +82,7 @@ async fn while_everything_fails_calls_neither_wait_for_ejections_nor_lose_instan
 
 #[tokio::test(start_paused = true)]
 async fn operators_tune_it_while_it_runs() {
-    let (lb, registry) = balancer(&["a", "b"]).await;
+    let (lb, registry) = balancer(&["a", "b"]);
     for _ in 0..20 {
         call(&lb, true).await;
     }
@@ -108,7 +108,7 @@ async fn operators_tune_it_while_it_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_fail_if_all_are_ejected_and_that_is_wanted() {
-    let (lb, registry) = balancer(&["a", "b"]).await;
+    let (lb, registry) = balancer(&["a", "b"]);
     let config = r#"{ "outlier_detection": { "fail_on_panic": true } }"#;
     registry.set_config("s", ServiceConfig::from_json(config).unwrap()).await.unwrap();
     for _ in 0..20 {
@@ -122,7 +122,7 @@ async fn calls_fail_if_all_are_ejected_and_that_is_wanted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_of_429_empties_nothing() {
-    let (lb, _) = balancer(&["a", "b"]).await;
+    let (lb, _) = balancer(&["a", "b"]);
     let options = CallOptions::new().max_retries(60).retry_delay(Duration::from_millis(10));
     let left = Cell::new(50);
     lb.execute_with("s", options, async |_| {
@@ -137,7 +137,7 @@ async fn a_burst_of_429_empties_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_is_held_against_nobody() {
-    let (lb, _) = balancer(&["a", "b"]).await;
+    let (lb, _) = balancer(&["a", "b"]);
     for _ in 0..100 {
         let hangs = lb.execute("s", async |_| std::future::pending::<Result<(), RequestError>>().await);
         assert!(tokio::time::timeout(SECOND, hangs).await.is_err());
@@ -147,7 +147,7 @@ async fn a_cancelled_call_is_held_against_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_key_is_probed_by_one_call_at_a_time() {
-    let (lb, _) = balancer(&["a", "b"]).await;
+    let (lb, _) = balancer(&["a", "b"]);
     let bad_key = async |i: Picked<Instance>| {
         tokio::time::sleep(SECOND).await;
         if i.id == "a" { Err(RequestError::unusable("401")) } else { Ok(()) }
@@ -169,7 +169,7 @@ async fn a_bad_key_is_probed_by_one_call_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn draining_waits_for_the_last_request() {
-    let (lb, registry) = balancer(&["a", "b"]).await;
+    let (lb, registry) = balancer(&["a", "b"]);
     let options = CallOptions::new();
     let mut on_a = Vec::new();
     while on_a.len() < 3 {
@@ -197,7 +197,7 @@ async fn draining_waits_for_the_last_request() {
 
 #[tokio::test(start_paused = true)]
 async fn draining_ends_with_deregistration_and_weight_zero_too() {
-    let (lb, registry) = balancer(&["a", "b"]).await;
+    let (lb, registry) = balancer(&["a", "b"]);
     for deregister in [true, false] {
         let picked = loop {
             let picked = lb.pick("s", &CallOptions::new()).await.unwrap();
@@ -228,7 +228,7 @@ async fn draining_ends_with_deregistration_and_weight_zero_too() {
 
 #[tokio::test(start_paused = true)]
 async fn stats_tell_the_state() {
-    let (lb, _) = balancer(&["a", "b"]).await;
+    let (lb, _) = balancer(&["a", "b"]);
     for _ in 0..20 {
         call(&lb, true).await;
     }
