@@ -133,9 +133,16 @@ impl<'a, I> Candidates<'a, I> {
         self.set.member(slot).is_some_and(|member| self.admits(slot, member))
     }
 
+    /// Whether the member could be picked by a call that has tried nobody yet: [`is_eligible`](Self::is_eligible)
+    /// without what this call has tried. For strategies that count whom they have.
+    #[inline]
+    pub fn is_available(&self, member: &Member<I>) -> bool {
+        !member.is_resting(&self.now) && (!member.is_suspect() || self.last_resort.get())
+    }
+
     #[inline]
     fn admits(&self, slot: Slot, member: &Member<I>) -> bool {
-        if member.is_resting(&self.now) || (member.is_suspect() && !self.last_resort.get()) {
+        if !self.is_available(member) {
             return false;
         }
         (self.request.exclusions.is_empty() || !self.request.exclusions.contains(member))
