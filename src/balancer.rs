@@ -49,7 +49,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
 
     /// A balancer of which something is to be different from the default.
     pub fn builder(registry: impl ServiceRegistry<I>) -> Builder<I, Self> {
-        Builder::new(registry).strategy_factory(BuiltInStrategies::default())
+        Builder::new(registry).strategy_factory(BuiltInStrategies)
     }
 }
 

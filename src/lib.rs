@@ -9,6 +9,9 @@ mod balancer;
 pub mod docs;
 
 pub use balancer::LoadBalancer;
+pub use lb_core::limit::QuotaHint;
+pub use lb_core::member::RestReason;
+pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
     Failure, FailureKind, HedgeConfig, Instance, Limits, PickError, Picked, RegistryError, RequestError,
@@ -34,6 +37,12 @@ pub mod limit {
     pub use lb_core::limit::*;
 }
 
+/// Contract tests for registries and strategies of your own.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use lb_core::testing::*;
+}
+
 /// The decisions without the engine: the pool, the retry plan, time and chance. For simulators and for those who
 /// drive them in their own way.
 pub mod decide {
@@ -51,7 +60,8 @@ pub mod prelude {
     pub use lb_registry_memory::MemoryRegistry;
 
     pub use crate::LoadBalancer;
-    pub use lb_core::registry::{Override, Revision};
+    pub use crate::strategy::RoundRobin;
+    pub use lb_core::registry::{Override, RegistryError, Revision};
     pub use lb_core::{
         CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
         RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,

@@ -78,6 +78,10 @@ async fn closures_borrow_what_is_around_them() {
     assert_eq!(messages.len(), 1, "still ours");
 }
 
+async fn by_name(vendor: Picked<Vendor>) -> Result<&'static str, ChatError> {
+    Ok(vendor.region)
+}
+
 #[tokio::test]
 async fn all_forms_of_closures() {
     let lb = vendors(&["up"]).await;
@@ -99,9 +103,6 @@ async fn all_forms_of_closures() {
     .await
     .unwrap();
     assert_eq!(attempts, 1);
-    async fn by_name(vendor: Picked<Vendor>) -> Result<&'static str, ChatError> {
-        Ok(vendor.region)
-    }
     assert_eq!(lb.execute("qwen-max", by_name).await.unwrap(), "eu");
 }
 
@@ -134,14 +135,16 @@ async fn the_users_own_error_comes_back() {
     assert_eq!(boxed.source().unwrap().to_string(), "TooLong");
 }
 
+fn parse(text: &str) -> Result<u32, std::io::Error> {
+    text.parse().map_err(std::io::Error::other)
+}
+
+fn check(status: u16) -> Result<(), RequestError> {
+    if status == 200 { Ok(()) } else { Err(RequestError::service(format!("status {status}"))) }
+}
+
 #[tokio::test]
 async fn question_marks_work_inside() {
-    fn parse(text: &str) -> Result<u32, std::io::Error> {
-        text.parse().map_err(std::io::Error::other)
-    }
-    fn check(status: u16) -> Result<(), RequestError> {
-        if status == 200 { Ok(()) } else { Err(RequestError::service(format!("status {status}"))) }
-    }
     let lb = vendors(&["up"]).await;
     let n = lb
         .execute("qwen-max", async |_| {

@@ -205,3 +205,25 @@ async fn does_not_wait_for_vendors_that_cannot_serve() {
     assert!(!text.contains(KEY), "{text}");
     assert!(began.elapsed() < Duration::from_secs(20), "it must not wait until they are asked again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_breaks_off_is_begun_anew_elsewhere() {
+    let directory = directory("cut");
+    let cut = |_: &HeaderMap, _: &Value| {
+        let piece = json!({ "choices": [{ "delta": { "content": "half an ans" } }] });
+        format!("data: {piece}\n\n").into_response()
+    };
+    let vendors = json!([
+        { "id": "cut", "base_url": vendor(cut).await, "model": "m", "stream": true },
+        { "id": "whole", "base_url": vendor(answers).await, "model": "m" },
+    ]);
+    fs::write(directory.join("vendors.json"), vendors.to_string()).expect("written");
+    fs::write(directory.join("prompts.jsonl"), "{\"prompt\":\"one\"}\n").expect("written");
+    let args =
+        "--vendors vendors.json --prompts prompts.jsonl --out answers.jsonl --requests 6 --concurrency 1";
+    let (code, text) = run(args, &[], &directory);
+    assert_eq!(code, 0, "{text}");
+    let written = fs::read_to_string(directory.join("answers.jsonl")).expect("answers");
+    assert_eq!(written.matches("\"answer\":\"echo one\"").count(), 6, "{written}");
+    assert!(written.contains("\"attempts\":2"), "the one that breaks off was asked, too: {written}");
+}

@@ -138,8 +138,8 @@ proptest! {
             }
             let last = script[(made.len() - 1) % script.len()].outcome;
             match (&result, last) {
-                (Ok(()), None) => {}
-                (Err(Error::Rejected { .. }), Some((FailureKind::Rejected, _)))
+                (Ok(()), None)
+                | (Err(Error::Rejected { .. }), Some((FailureKind::Rejected, _)))
                 | (Err(Error::Unsuitable { .. }), Some((FailureKind::Unsuitable, _))) => {}
                 (Err(Error::MaxRetriesExceeded { .. }), Some(_)) => {
                     prop_assert_eq!(made.len(), max_retries as usize + 1);

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) answered: Latencies,
     /// Calls to vendors.
     pub(crate) calls: usize,
+    /// Calls of the request that took most.
+    pub(crate) most_calls: usize,
     pub(crate) vendors: BTreeMap<Arc<str>, VendorTally>,
     /// Why the first few lost requests were lost.
     pub(crate) losses: Vec<String>,
@@ -37,6 +39,7 @@ impl Tally {
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.requests += 1;
         self.calls += outcome.calls.len();
+        self.most_calls = self.most_calls.max(outcome.calls.len());
         match &outcome.answer {
             Ok(_) => self.answered.0.push(outcome.elapsed),
             Err(why) if self.losses.len() < 5 => {

@@ -157,8 +157,8 @@ impl Failure {
     /// How long the provider asked to be left alone. May be days: the instance is parked, no call sleeps that long.
     /// Zero is as if nothing was said. Heeded for `Service`, `LimitExceeded` and `Unusable`.
     #[must_use]
-    pub const fn with_retry_after(mut self, retry_after: Duration) -> Self {
-        self.retry_after = Some(retry_after);
+    pub fn with_retry_after(mut self, retry_after: impl Into<Option<Duration>>) -> Self {
+        self.retry_after = retry_after.into();
         self
     }
 
@@ -284,12 +284,14 @@ pub trait Classifier<T, E> {
 pub struct ByError;
 
 impl<T, E: Classify> Classifier<T, E> for ByError {
+    #[inline]
     fn classify(&self, result: &Result<T, E>) -> Option<Failure> {
         result.as_ref().err().map(Classify::classify)
     }
 }
 
 impl<T, E, F: Fn(&Result<T, E>) -> Option<Failure>> Classifier<T, E> for F {
+    #[inline]
     fn classify(&self, result: &Result<T, E>) -> Option<Failure> {
         self(result)
     }

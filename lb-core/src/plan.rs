@@ -180,6 +180,11 @@ impl RetryPlan {
         self.holds_token = false;
     }
 
+    /// Leaves a member out for the rest of this round: an attempt on it is still running, or has failed beside another.
+    pub fn leave_out<I>(&mut self, member: &Member<I>) {
+        self.exclusions.exclude(member, false);
+    }
+
     /// Whether the call may make another attempt at all, wherever.
     pub fn may_go_on(&self, now: Time) -> bool {
         self.attempts <= self.policy.max_retries && self.deadline.is_none_or(|deadline| now < deadline)

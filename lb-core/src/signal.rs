@@ -1,6 +1,6 @@
 //! Tells calls that wait for an instance that somebody may have become available.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -8,7 +8,8 @@ use tokio::sync::futures::Notified;
 /// One per balancer, because a quota group may span services.
 ///
 /// The rule that loses no wake-up: who waits registers *first* and looks *then*; who makes room does so *first* and
-/// looks for waiters *then*. Both sides use sequentially consistent operations, so at least one sees the other.
+/// looks for waiters *then*. Between the two steps each side has a sequentially consistent fence, so at least one sees
+/// the other, whatever operations the room is made with.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     waiting: AtomicUsize,
@@ -18,14 +19,16 @@ pub(crate) struct Signal {
 impl Signal {
     /// Registers a waiting call until the guard is dropped.
     pub(crate) fn wait(&self) -> Waiting<'_> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         Waiting(self)
     }
 
-    /// Wakes the waiting calls, if there are any. One load if not.
+    /// Wakes the waiting calls, if there are any. A fence and a load if not.
     #[inline]
     pub(crate) fn wake_waiting(&self) {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
             self.notify.notify_waiters();
         }
     }
@@ -44,6 +47,6 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

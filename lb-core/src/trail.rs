@@ -24,6 +24,8 @@ pub enum Why {
     Retry,
     /// At once on a fallback service.
     Fallback,
+    /// Beside an attempt that took unusually long.
+    Hedge,
 }
 
 /// One attempt.
@@ -69,9 +71,28 @@ impl Deref for Trail {
     }
 }
 
+impl Trail {
+    /// The last `n` attempts, in words: a call may have made a hundred.
+    pub(crate) fn ending(&self, n: usize) -> impl fmt::Display + '_ {
+        Ending(&self.0, n)
+    }
+}
+
 impl fmt::Display for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, attempt) in self.iter().enumerate() {
+        self.ending(usize::MAX).fmt(f)
+    }
+}
+
+struct Ending<'a>(&'a [Attempt], usize);
+
+impl fmt::Display for Ending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = self.0.len().saturating_sub(self.1);
+        if left_out > 0 {
+            write!(f, "{left_out} earlier, ")?;
+        }
+        for (n, attempt) in self.0[left_out..].iter().enumerate() {
             let separator = if n == 0 { "" } else { ", " };
             write!(f, "{separator}{}: ", attempt.instance)?;
             match attempt.failure {

@@ -3,6 +3,7 @@
 #![cfg(feature = "memory")]
 #![allow(
     missing_docs,
+    missing_debug_implementations,
     unreachable_pub,
     dead_code,
     reason = "the tutorial is written as a beginner would write it"

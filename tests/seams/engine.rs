@@ -18,7 +18,7 @@ async fn a_fallback_service() {
     for service in ["small-context", "large-context"] {
         match lb.execute(service, ask).await {
             Ok(value) => answer = Some(value),
-            Err(Error::Unsuitable { .. } | Error::NoAvailableInstance { .. }) => continue,
+            Err(Error::Unsuitable { .. } | Error::NoAvailableInstance { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -94,6 +94,8 @@ impl Overrides {
             ("max_retry_delay", self.max_retry_delay),
             ("attempt_timeout", self.attempt_timeout),
             ("deadline", self.deadline),
+            // No wait at all is a choice.
+            ("max_wait", self.max_wait.filter(|wait| !wait.is_zero())),
         ];
         for (field, value) in durations {
             if let Some(value) = value {

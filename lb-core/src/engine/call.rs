@@ -4,6 +4,7 @@
 //! by the first failure (see `retry.rs`).
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use tokio::time::Instant;
 
 use super::balancer::Inner;
 use super::clock::EngineClock;
-use super::picked::{AttemptInfo, Picked, record};
+use super::hedge::race;
+use super::picked::{Picked, record};
 use super::retry::{End, Retry, Step};
 use super::served::Served;
 use super::target::Target;
@@ -21,9 +23,9 @@ use crate::instance::ServiceInstance;
 use crate::member::{Lease, Member};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
-use crate::pool::{Measure, NoPick, Published, succeeded};
-use crate::strategy::{Exclusions, Interest, Outcome, PickRequest};
-use crate::time::Clock;
+use crate::pool::{Measure, NoPick, Published, has_streak};
+use crate::strategy::{Exclusions, Outcome, PickRequest};
+use crate::time::{Clock, Time};
 use crate::trail::{Attempt, Trail, Why};
 
 /// What all steps of a call need to know.
@@ -42,15 +44,25 @@ impl<I: ServiceInstance, C> Clone for Call<'_, I, C> {
 
 impl<I: ServiceInstance, C> Copy for Call<'_, I, C> {}
 
-/// A member that was picked for an attempt.
-pub(super) struct Begun<I> {
-    pub(super) lease: Lease<I>,
-    pub(super) interest: Interest,
-    /// When the attempt begins.
-    pub(super) at: Instant,
-    pub(super) limit: Option<AttemptLimit>,
-    pub(super) attempt: u32,
-    pub(super) why: Why,
+/// An attempt that begins: the instance for whoever makes the request, and what the engine keeps of it.
+pub(super) struct Begun<I: ServiceInstance> {
+    picked: Picked<I>,
+    limit: Option<AttemptLimit>,
+    why: Why,
+    /// Whether somebody wants to know of a success.
+    measured: bool,
+    /// Whether a second attempt may be made beside this one.
+    hedged: bool,
+}
+
+impl<I: ServiceInstance> Begun<I> {
+    /// The instance for the closure, and what the engine keeps.
+    #[inline]
+    pub(super) fn start(self, clock: EngineClock) -> (Picked<I>, Running<I>) {
+        let Self { picked, limit, why, .. } = self;
+        let (member, started) = (Arc::clone(picked.member()), picked.started());
+        (picked, Running { member, clock, started, limit, why, over: false })
+    }
 }
 
 /// Nobody in line, nothing tried: what the first pick of every call leaves out.
@@ -67,68 +79,75 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     }
 
     /// Runs the closure until it works or the plan says stop. With `trail`, the attempts of a success are told, too.
-    pub(crate) async fn run<T, E, F, Fut>(self, trail: Option<&mut Trail>, mut f: F) -> Result<T, Error<E>>
+    ///
+    /// What is written with small stores and then copied with large loads costs 5 ns each time, because the processor
+    /// cannot forward such stores. So structs are made where they stay, and results are looked at where they come.
+    pub(crate) async fn run<T, E, F, Fut>(
+        inner: &'a Inner<I>,
+        target: Target<'a, I>,
+        options: &'a CallOptions<C>,
+        trail: Option<&mut Trail>,
+        mut f: F,
+    ) -> Result<T, Error<E>>
     where
         C: Classifier<T, E>,
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let clock = self.clock();
+        let call = Self::new(inner, target, options);
         let mut retry: Option<Box<Retry<'_, I, C>>> = None;
-        let mut begun = match self.first() {
-            Some(Ok(begun)) => begun,
-            nobody => {
-                let retry = retry.insert(Box::new(Retry::new(self)));
-                match Box::pin(retry.first(nobody.and_then(Result::err))).await {
+        let mut begun = match call.first() {
+            Ok(begun) => begun,
+            Err(missed) => {
+                let retry = retry.insert(Box::new(Retry::new(call)));
+                match Box::pin(retry.first(missed)).await {
                     Ok(begun) => begun,
                     Err(end) => return Err(retry.error(end, None)),
                 }
             }
         };
         loop {
-            let Begun { lease, interest, at, limit, attempt, why } = begun;
-            let (member, ordinal) = (Arc::clone(lease.member()), lease.ordinal());
-            let ends_at = limit.map(|limit| limit.at);
-            let info = AttemptInfo { started: at, ends_at, cost: self.options.cost, attempt };
-            let mut running = Running { member: &member, clock, started: at, over: false };
-            let future = f(Picked::new(lease, clock, info, true));
-            let result = match limit {
-                None => Some(future.await),
-                Some(limit) => tokio::time::timeout_at(clock.instant(limit.at), future).await.ok(),
-            };
-            let failure = match &result {
-                Some(result) => self.options.classifier.classify(result),
-                None => Some(Failure::timeout()),
-            };
-            running.over = true;
-            drop(running);
-            let Some(failure) = failure else {
-                let traced = trail.is_some();
-                if interest.outcomes || traced || limit.is_some() || Measure::sampled(ordinal) {
-                    let elapsed = self.succeeded(&member, at, limit);
-                    if let Some(trail) = trail {
-                        *trail = retry.take().map(|retry| retry.into_trail()).unwrap_or_default();
-                        trail.0.push(Attempt::new(&member, None, elapsed, why));
+            let (limit, measured, hedged) = (begun.limit, begun.measured, begun.hedged);
+            let clock = call.clock();
+            let (picked, mut running) = begun.start(clock);
+            let (failure, cause) = 'failed: {
+                let result = if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
+                    let race = Box::pin(race(call, &mut retry, running, f(picked), &mut f, after));
+                    let result;
+                    (running, result) = race.await;
+                    match result {
+                        Some(result) => result,
+                        None => break 'failed (Failure::timeout(), None),
                     }
                 } else {
-                    succeeded(&member);
+                    let future = pin!(f(picked));
+                    match limit {
+                        None => future.await,
+                        Some(limit) => match tokio::time::timeout_at(clock.instant(limit.at), future).await {
+                            Ok(result) => result,
+                            Err(_) => break 'failed (Failure::timeout(), None),
+                        },
+                    }
+                };
+                if let Some(failure) = options.classifier.classify(&result) {
+                    break 'failed (failure, Some(result.map_or_else(Cause::Error, |_| Cause::Response)));
+                }
+                running.over = true;
+                if measured || trail.is_some() {
+                    call.succeeded(&running, retry.as_deref_mut(), trail);
                 }
                 return match result {
-                    Some(Ok(value)) => Ok(value),
+                    Ok(value) => Ok(value),
                     // The classifier holds it to be no failure of the instance; the caller gets it all the same.
-                    Some(Err(error)) => Err(self.rejected(retry, Some(Cause::Error(error)))),
-                    None => Err(self.rejected(retry, None)),
+                    Err(error) => Err(call.rejected(retry, error)),
                 };
             };
-            let now = clock.now();
-            let cause = match result {
-                Some(Err(error)) => Cause::Error(error),
-                Some(Ok(_)) => Cause::Response,
-                None => Cause::AttemptTimeout(now.since(clock.time(at))),
-            };
-            let retry = retry.get_or_insert_with(|| Box::new(Retry::after_first(self)));
-            let timed_out = matches!(cause, Cause::AttemptTimeout(_));
-            let step = Step { member, failure, at: clock.time(at), now, limit, why, timed_out };
+            running.over = true;
+            let now = running.clock.now();
+            let timed_out = cause.is_none();
+            let cause = cause.unwrap_or_else(|| Cause::AttemptTimeout(now.since(running.at())));
+            let retry = retry.get_or_insert_with(|| Box::new(Retry::after_first(call)));
+            let step = running.failed(failure, now, timed_out);
             begun = match Box::pin(retry.next(step)).await {
                 Ok(begun) => begun,
                 Err(end) => return Err(retry.error(end, Some(cause))),
@@ -139,62 +158,54 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     /// Picks once, waiting as long as the plan allows. For callers that run the request themselves.
     pub(crate) async fn pick(self) -> Result<Picked<I>, Error<Infallible>> {
         let begun = match self.first() {
-            Some(Ok(begun)) => begun,
-            nobody => {
+            Ok(begun) => begun,
+            Err(missed) => {
                 let mut retry = Box::new(Retry::new(self));
-                match Box::pin(retry.first(nobody.and_then(Result::err))).await {
+                match Box::pin(retry.first(missed)).await {
                     Ok(begun) => begun,
                     Err(end) => return Err(retry.error(end, None)),
                 }
             }
         };
-        Ok(self.hand_over(begun))
+        Ok(begun.picked.unsupervised())
     }
 
     /// Picks at once or not at all.
     pub(crate) fn try_pick(self) -> Result<Picked<I>, NoPick> {
         match self.first() {
-            Some(Ok(begun)) => Ok(self.hand_over(begun)),
-            Some(Err(why)) => Err(why.unwrap_or(NoPick::NoneEligible)),
-            None => Err(NoPick::Unknown),
+            Ok(begun) => Ok(begun.picked.unsupervised()),
+            Err(Missed::Nobody(why)) => Err(why),
+            Err(Missed::InLine) => Err(NoPick::NoneEligible),
+            Err(Missed::NotInService) => Err(NoPick::Unknown),
         }
     }
 
-    fn hand_over(&self, begun: Begun<I>) -> Picked<I> {
-        let Begun { lease, at, limit, attempt, .. } = begun;
-        let info = AttemptInfo {
-            started: at,
-            ends_at: limit.map(|limit| limit.at),
-            cost: self.options.cost,
-            attempt,
-        };
-        Picked::new(lease, self.clock(), info, false)
-    }
-
-    /// The first pick: no await, no lock, no allocation. `None`: the service is not in service yet, or the options
-    /// are not valid; `Err(None)`: others wait already, and this call gets in line behind them.
-    #[inline]
-    fn first(&self) -> Option<Result<Begun<I>, Option<NoPick>>> {
+    /// The first pick: no await, no lock, no allocation.
+    ///
+    /// Not inlined, so that `Begun` is written before the atomic operations that give the published set back. They
+    /// wait for all writes, and what copies `Begun` then need not: see [`run`](Self::run).
+    #[inline(never)]
+    fn first(&self) -> Result<Begun<I>, Missed> {
         if self.options.validate().is_err() {
-            return None;
+            return Err(Missed::NotInService);
         }
-        self.target.with(&self.inner.directory, |served| {
+        let begun = self.target.with(&self.inner.directory, |served| {
             served.touch();
             if !served.queue.is_empty() {
-                return Err(None);
+                return Err(Missed::InLine);
             }
             let published = served.pool().published();
-            let lease = self.acquire(served, &published, &NOTHING).map_err(Some)?;
-            let (interest, at) = (published.interest, self.started);
+            let lease = self.acquire(served, &published, &NOTHING).map_err(Missed::Nobody)?;
             let limit = match self.options.times(&published.policy) {
                 (None, None) => None,
                 (timeout, deadline) => {
-                    let now = self.clock().time(at);
+                    let now = self.clock().time(self.started);
                     AttemptLimit::new(timeout, deadline.map(|deadline| now + deadline), now)
                 }
             };
-            Ok(Begun { lease, interest, at, limit, attempt: 1, why: Why::First })
-        })
+            Ok(self.begin(lease, &published, self.started, limit, 1, Why::First))
+        });
+        begun.unwrap_or(Err(Missed::NotInService))
     }
 
     #[inline]
@@ -208,35 +219,139 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         served.pool().acquire_from(published, request, self.inner.directory.clock_ref(), &self.inner.random)
     }
 
-    fn succeeded(&self, member: &Arc<Member<I>>, at: Instant, limit: Option<AttemptLimit>) -> Duration {
-        let (at, now) = (self.clock().time(at), self.clock().now());
+    /// An attempt begins on the member that was acquired.
+    #[inline]
+    pub(super) fn begin(
+        &self,
+        lease: Lease<I>,
+        published: &Published<I>,
+        started: Instant,
+        limit: Option<AttemptLimit>,
+        attempt: u32,
+        why: Why,
+    ) -> Begun<I> {
+        let measured = published.interest.outcomes
+            || limit.is_some()
+            || Measure::sampled(lease.ordinal())
+            || has_streak(lease.member());
+        let hedged = match &published.hedger {
+            Some(hedger) if attempt == 1 && self.options.idempotent => {
+                hedger.deposit();
+                true
+            }
+            _ => false,
+        };
+        let measured = measured || published.hedger.is_some();
+        let picked = Picked::new(lease.into_held(), self.clock(), started, limit, self.options.cost, attempt);
+        Begun { picked, limit, why, measured, hedged }
+    }
+
+    /// After how long to hedge; `None`: not known yet.
+    #[cold]
+    fn hedge_after(&self) -> Option<Duration> {
+        let hedger =
+            self.target.with(&self.inner.directory, |served| served.pool().published().hedger.clone());
+        hedger.flatten()?.delay()
+    }
+
+    /// Takes a success in that somebody wants to know of.
+    #[cold]
+    fn succeeded(
+        &self,
+        running: &Running<I>,
+        retry: Option<&mut Retry<'_, I, C>>,
+        trail: Option<&mut Trail>,
+    ) {
+        let (member, at, now) = (&running.member, running.at(), running.clock.now());
         let elapsed = now.since(at);
-        let outcome = Outcome::success(elapsed).with_timeout(limit.map(|limit| limit.at.since(at)));
-        // Through the directory: no reference count that all threads would write.
-        self.target.with(&self.inner.directory, |served| served.pool().record(member, &outcome, now));
-        elapsed
+        let outcome = Outcome::success(elapsed).with_timeout(running.limit.map(|limit| limit.at.since(at)));
+        // Through the directory if it can be: no reference count that all threads would write.
+        let recorded = self.target.with(&self.inner.directory, |served| {
+            let here = Arc::ptr_eq(served.pool().service(), member.service());
+            here.then(|| served.pool().record(member, &outcome, now))
+        });
+        if recorded.flatten().is_none() {
+            record(member, &outcome, now);
+        }
+        if let Some(trail) = trail {
+            *trail = retry.map(Retry::take_trail).unwrap_or_default();
+            trail.0.push(Attempt::new(member, None, elapsed, running.why));
+        }
     }
 
     #[cold]
-    fn rejected<E>(&self, retry: Option<Box<Retry<'_, I, C>>>, cause: Option<Cause<E>>) -> Error<E> {
-        let cause = cause.or(Some(Cause::Response));
+    fn rejected<E>(&self, retry: Option<Box<Retry<'_, I, C>>>, error: E) -> Error<E> {
+        let cause = Some(Cause::Error(error));
         retry.unwrap_or_else(|| Box::new(Retry::after_first(*self))).error(End::rejected(), cause)
     }
 }
 
-/// Records an attempt as cancelled if it is dropped, or panics, before it is over.
-struct Running<'a, I: ServiceInstance> {
-    member: &'a Arc<Member<I>>,
+/// Why the first pick picked nobody.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missed {
+    /// The service is not in service yet, or the options are not valid.
+    NotInService,
+    /// Others wait already; this call gets in line behind them.
+    InLine,
+    /// There is nobody to pick.
+    Nobody(NoPick),
+}
+
+/// What the engine keeps of an attempt. Records it as cancelled if it is dropped, or panics, before it is over.
+pub(super) struct Running<I: ServiceInstance> {
+    member: Arc<Member<I>>,
     clock: EngineClock,
     started: Instant,
+    limit: Option<AttemptLimit>,
+    why: Why,
     over: bool,
 }
 
-impl<I: ServiceInstance> Drop for Running<'_, I> {
+impl<I: ServiceInstance> Running<I> {
+    fn at(&self) -> Time {
+        self.clock.time(self.started)
+    }
+
+    pub(super) fn member(&self) -> &Member<I> {
+        &self.member
+    }
+
+    pub(super) fn limit(&self) -> Option<AttemptLimit> {
+        self.limit
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.member.id()
+    }
+
+    pub(super) fn service(&self) -> &str {
+        self.member.service()
+    }
+
+    /// The attempt is over; what is done about it is the caller's.
+    pub(super) fn end(mut self, failure: Failure, timed_out: bool) -> Step<I> {
+        self.over = true;
+        self.failed(failure, self.clock.now(), timed_out)
+    }
+
+    #[cold]
+    fn failed(&self, failure: Failure, now: Time, timed_out: bool) -> Step<I> {
+        let Self { ref member, limit, why, .. } = *self;
+        Step { member: Arc::clone(member), failure, at: self.at(), now, limit, why, timed_out }
+    }
+
+    #[cold]
+    fn cancelled(&self) {
+        let now = self.clock.now();
+        record(&self.member, &Outcome::cancelled(now.since(self.at())), now);
+    }
+}
+
+impl<I: ServiceInstance> Drop for Running<I> {
+    #[inline]
     fn drop(&mut self) {
         if !self.over {
-            let now = self.clock.now();
-            record(self.member, &Outcome::cancelled(now.since(self.clock.time(self.started))), now);
+            self.cancelled();
         }
     }
 }

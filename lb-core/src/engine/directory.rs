@@ -15,7 +15,7 @@ use crate::pool::PoolContext;
 use crate::registry::{RegistryError, ServiceRegistry};
 
 type Map<I> = HashMap<Arc<str>, Arc<Served<I>>, foldhash::fast::RandomState>;
-type Opening<I> = OnceCell<Arc<Served<I>>>;
+type Opening<I> = OnceCell<Result<Arc<Served<I>>, RegistryError>>;
 
 /// All services in service, and those that are just being looked up.
 pub(crate) struct Directory<I> {
@@ -53,11 +53,15 @@ struct Shared<I> {
 impl<I> Drop for Shared<I> {
     fn drop(&mut self) {
         let Some(directory) = self.directory.upgrade() else { return };
-        let mut opening = directory.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.opening.take());
-        if opening.get(&self.name).is_some_and(|other| other.strong_count() == 0) {
-            opening.remove(&self.name);
-        }
+        // Dropped without the lock: what it holds runs the registry's code.
+        let _last = {
+            let mut all = directory.opening.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = self.opening.take().and_then(Arc::into_inner);
+            if all.get(&self.name).is_some_and(|other| other.strong_count() == 0) {
+                all.remove(&self.name);
+            }
+            last
+        };
     }
 }
 
@@ -105,22 +109,40 @@ impl<I: ServiceInstance> Directory<I> {
 
     /// The service of that name, looked up in the registry if it is not in service yet.
     pub(crate) async fn resolve(&self, name: &str) -> Result<Resolved<I>, RegistryError> {
-        if let Some(served) = self.map().get(name) {
-            served.refresh();
-            served.drive(&self.this, self.idle);
-            return Ok(Resolved { served: Arc::clone(served), _opening: None });
+        if let Some(found) = self.find(name) {
+            return Ok(found);
         }
         let shared = self.share(name);
+        // Who shared the look-up until now has put the service into the map before it left.
+        if let Some(found) = self.find(name) {
+            return Ok(found);
+        }
         let Some(opening) = &shared.opening else { return Err(RegistryError::Closed) };
-        // If the caller that asks is cancelled, the next one in line asks.
-        let served = opening.get_or_try_init(|| self.open(name)).await?;
-        let served = Arc::clone(served);
+        // If the caller that asks is cancelled, the next one in line asks. An error is for all that waited for it;
+        // who comes later asks again.
+        let served = opening
+            .get_or_init(|| async {
+                let opened = self.open(name).await;
+                if opened.is_err() {
+                    self.unshare(name, opening);
+                }
+                opened
+            })
+            .await;
+        let served = served.clone()?;
         served.touch();
         if served.pool().is_known() {
-            self.adopt(&served);
-            return Ok(Resolved { served, _opening: None });
+            served.drive();
+            return Ok(Resolved { served: self.adopt(&served), _opening: None });
         }
         Ok(Resolved { served, _opening: Some(shared) })
+    }
+
+    fn find(&self, name: &str) -> Option<Resolved<I>> {
+        let served = Arc::clone(self.map().get(name)?);
+        served.refresh();
+        served.drive();
+        Some(Resolved { served, _opening: None })
     }
 
     async fn open(&self, name: &str) -> Result<Arc<Served<I>>, RegistryError> {
@@ -139,27 +161,37 @@ impl<I: ServiceInstance> Directory<I> {
         Shared { name, opening: Some(opening), directory: Weak::clone(&self.this) }
     }
 
-    /// Puts a service that turned out to exist where calls find it.
-    pub(crate) fn adopt(&self, served: &Arc<Served<I>>) {
-        let name = served.pool().service();
-        if self.map().contains_key(name) {
-            return;
+    /// Has the next call begin a look-up of its own.
+    fn unshare(&self, name: &str, opening: &Arc<Opening<I>>) {
+        let mut all = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(name).is_some_and(|there| std::ptr::eq(there.as_ptr(), Arc::as_ptr(opening))) {
+            all.remove(name);
         }
+    }
+
+    /// Puts a service that turned out to exist where calls find it. Returns the one that is there now.
+    pub(crate) fn adopt(&self, served: &Arc<Served<I>>) -> Arc<Served<I>> {
+        let name = served.pool().service();
+        if let Some(there) = self.map().get(name) {
+            return Arc::clone(there);
+        }
+        let mut winner = Arc::clone(served);
         self.map.rcu(|map| {
             let mut map = Map::clone(map);
-            map.entry(Arc::clone(name)).or_insert_with(|| Arc::clone(served));
+            winner = Arc::clone(map.entry(Arc::clone(name)).or_insert_with(|| Arc::clone(served)));
             map
         });
+        winner
     }
 
     /// Lets an idle service go. Who holds it (a handle, a call) keeps it going; the next call looks it up anew.
     pub(crate) fn release(&self, served: &Arc<Served<I>>) {
         let name = served.pool().service();
+        let is_there = self.map().get(name).is_some_and(|there| Arc::ptr_eq(there, served));
         // This reference, the caller's, and the map's: nobody else.
-        if Arc::strong_count(served) > 2 {
+        if !is_there || Arc::strong_count(served) > 2 {
             return;
         }
-        tracing::debug!(service = %name, "idle service let go");
         self.map.rcu(|map| {
             let mut map = Map::clone(map);
             if map.get(name).is_some_and(|there| Arc::ptr_eq(there, served)) {
@@ -167,11 +199,25 @@ impl<I: ServiceInstance> Directory<I> {
             }
             map
         });
+        // Somebody took it, or began a call, just before it was out of the map.
+        if Arc::strong_count(served) > 1 || !served.is_idle() {
+            self.adopt(served);
+        } else {
+            tracing::debug!(service = %name, "idle service let go");
+        }
+    }
+}
+
+impl<I> Directory<I> {
+    /// Counts, and no instance.
+    pub(crate) fn fmt_in(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        let looked_up = self.opening.lock().unwrap_or_else(PoisonError::into_inner).len();
+        f.field("services", &self.map.load().len()).field("looked_up", &looked_up).finish_non_exhaustive()
     }
 }
 
 impl<I> fmt::Debug for Directory<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Directory").finish_non_exhaustive()
+        self.fmt_in(&mut f.debug_struct("Directory"))
     }
 }

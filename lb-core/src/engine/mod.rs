@@ -16,6 +16,7 @@ mod builder;
 mod call;
 mod clock;
 mod directory;
+mod hedge;
 mod picked;
 mod queue;
 mod random;

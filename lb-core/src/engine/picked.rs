@@ -12,7 +12,8 @@ use super::clock::EngineClock;
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
 use crate::limit::QuotaHint;
-use crate::member::{Lease, Member};
+use crate::member::{Held, Member};
+use crate::plan::AttemptLimit;
 use crate::pool::Effect;
 use crate::strategy::Outcome;
 use crate::time::{Clock, Time};
@@ -27,10 +28,12 @@ use crate::time::{Clock, Time};
 /// [`fail`](Self::fail); dropped without either it counts as cancelled.
 #[must_use = "the request counts as in flight only while this lives"]
 pub struct Picked<I: ServiceInstance> {
-    lease: Lease<I>,
+    held: Held<I>,
     clock: EngineClock,
     started: Instant,
-    ends_at: Option<Time>,
+    /// [`Time::MAX`]: nobody ends it. An `Option` would take this struct, which is moved a few times per call, beyond
+    /// one cache line.
+    ends_at: Time,
     cost: u64,
     attempt: u32,
     /// Whether somebody else records the outcome: the engine, when the closure returns.
@@ -38,26 +41,41 @@ pub struct Picked<I: ServiceInstance> {
     reported: AtomicBool,
 }
 
-/// The facts of an attempt that `Picked` passes on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AttemptInfo {
-    pub(crate) started: Instant,
-    pub(crate) ends_at: Option<Time>,
-    pub(crate) cost: u64,
-    pub(crate) attempt: u32,
-}
-
 impl<I: ServiceInstance> Picked<I> {
+    /// An instance for an attempt that the engine supervises.
     #[inline]
-    pub(crate) fn new(lease: Lease<I>, clock: EngineClock, info: AttemptInfo, supervised: bool) -> Self {
-        let AttemptInfo { started, ends_at, cost, attempt } = info;
+    pub(super) fn new(
+        held: Held<I>,
+        clock: EngineClock,
+        started: Instant,
+        limit: Option<AttemptLimit>,
+        cost: u64,
+        attempt: u32,
+    ) -> Self {
+        let ends_at = limit.map_or(Time::MAX, |limit| limit.at);
         let reported = AtomicBool::new(false);
-        Self { lease, clock, started, ends_at, cost, attempt, supervised, reported }
+        Self { held, clock, started, ends_at, cost, attempt, supervised: true, reported }
+    }
+
+    /// The same for a caller that says itself how it ended.
+    pub(super) fn unsupervised(mut self) -> Self {
+        self.supervised = false;
+        self
     }
 
     #[inline]
-    fn member(&self) -> &Arc<Member<I>> {
-        self.lease.member()
+    pub(super) fn member(&self) -> &Arc<Member<I>> {
+        self.held.member()
+    }
+
+    /// When the attempt began.
+    #[inline]
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    fn ends_at(&self) -> Option<Time> {
+        (self.ends_at != Time::MAX).then_some(self.ends_at)
     }
 
     /// The instance.
@@ -84,12 +102,12 @@ impl<I: ServiceInstance> Picked<I> {
     /// When the attempt will be ended: by `attempt_timeout` or by the call's deadline, whichever is first. Pass it on
     /// to servers that understand deadlines.
     pub fn deadline(&self) -> Option<Instant> {
-        self.ends_at.map(|at| self.clock.instant(at))
+        self.ends_at().map(|at| self.clock.instant(at))
     }
 
     /// How long the attempt may still take.
     pub fn time_left(&self) -> Option<Duration> {
-        self.ends_at.map(|at| at.since(self.clock.now()))
+        self.ends_at().map(|at| at.since(self.clock.now()))
     }
 
     /// The request turned out to use `actual` tokens of the quota, where `CallOptions::cost` had reserved an estimate.
@@ -131,23 +149,37 @@ impl<I: ServiceInstance> Picked<I> {
     fn report(&self, outcome: impl FnOnce(Duration) -> Outcome) {
         if !self.reported.swap(true, Ordering::Relaxed) {
             let now = self.clock.now();
-            record(self.member(), &outcome(now.since(self.clock.time(self.started))), now);
+            let outcome = outcome(now.since(self.clock.time(self.started)));
+            record_attempt(self.member(), &outcome, Some(self.attempt), now);
         }
     }
 }
 
 /// Takes an outcome in, through the member's pool.
 pub(crate) fn record<I: ServiceInstance>(member: &Arc<Member<I>>, outcome: &Outcome, now: Time) {
+    record_attempt(member, outcome, None, now);
+}
+
+/// The same, for events that tell which attempt of the call it was.
+pub(crate) fn record_attempt<I: ServiceInstance>(
+    member: &Arc<Member<I>>,
+    outcome: &Outcome,
+    attempt: Option<u32>,
+    now: Time,
+) {
     // Without a pool nobody can be picked by what would be recorded.
     let Some(pool) = member.pool() else { return };
+    let cause = outcome.as_failure().map_or("none", |failure| failure.kind().as_str());
     match pool.record(member, outcome, now) {
         Effect::None => {}
         Effect::Rested(time) => {
-            tracing::debug!(service = %pool.service(), instance = %member.id(), ?time, "instance rests");
+            tracing::debug!(
+                service = %pool.service(), instance = %member.id(), attempt, cause, ?time, "instance rests"
+            );
         }
         Effect::SetAside(time) => {
             tracing::warn!(
-                service = %pool.service(), instance = %member.id(), ?time,
+                service = %pool.service(), instance = %member.id(), attempt, cause, ?time,
                 "instance is unusable and set aside; check its key, its account and its deployment"
             );
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::{Begun, Call};
+use super::call::{Begun, Call, Missed, Running};
 use super::directory::Resolved;
-use super::picked::record;
+use super::picked::record_attempt;
 use super::served::Served;
-use crate::config::ConfigError;
+use crate::config::{CallPolicy, ConfigError};
 use crate::error::{CallReport, Cause, Error, Unavailable};
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
@@ -93,17 +93,14 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Self { first_made: true, ..Self::new(call) }
     }
 
-    pub(super) fn into_trail(self) -> Trail {
-        self.trail
+    pub(super) fn take_trail(&mut self) -> Trail {
+        std::mem::take(&mut self.trail)
     }
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
-    async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
-        let Call { inner, target, options, started } = self.call;
-        let served = match &self.moved_to {
-            None => target.resolve(&inner.directory).await?,
-            Some(fallback) => inner.directory.resolve(fallback).await?,
-        };
+    pub(super) async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
+        let Call { inner, options, started, .. } = self.call;
+        let served = self.find().await?;
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
@@ -119,25 +116,48 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Ok((served, plan))
     }
 
+    /// Finds the service. The call's deadline ends that, too; as long as nobody knows what the service's configuration
+    /// says, it is the caller's, or the balancer's default.
+    async fn find(&self) -> Result<Resolved<I>, End> {
+        let Call { inner, target, options, started } = self.call;
+        let default = CallPolicy::of(&inner.directory.context().config);
+        let found = async {
+            match &self.moved_to {
+                None => target.resolve(&inner.directory).await,
+                Some(fallback) => inner.directory.resolve(fallback).await,
+            }
+        };
+        let found = match options.times(&default) {
+            (_, None) => found.await,
+            (_, Some(deadline)) => match tokio::time::timeout_at(started + deadline, found).await {
+                Ok(found) => found,
+                Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
+            },
+        };
+        Ok(found?)
+    }
+
     /// Finds somebody for the first attempt, where the first pick did not.
-    pub(super) async fn first(&mut self, nobody: Option<Option<NoPick>>) -> Result<Begun<I>, End> {
+    pub(super) async fn first(&mut self, missed: Missed) -> Result<Begun<I>, End> {
         self.call.options.validate().map_err(End::InvalidOptions)?;
-        let found = self.enter(nobody, Why::First).await;
+        let found = self.enter(missed, Why::First).await;
         self.or_fall_back(found).await
     }
 
-    /// Finds somebody in a service that the call has just come to. `nobody`: what a first pick there has shown, if
-    /// there was one.
-    async fn enter(&mut self, nobody: Option<Option<NoPick>>, why: Why) -> Result<Begun<I>, End> {
+    /// Finds somebody in a service that the call has just come to. `missed`: what a first pick there has
+    /// shown.
+    async fn enter(&mut self, missed: Missed, why: Why) -> Result<Begun<I>, End> {
         let call = self.call;
         let (served, plan) = self.resolve().await?;
         if why == Why::Fallback {
             plan.move_on(call.options.resolve(served.pool().policy()));
         }
-        let next = match nobody {
-            None => Next::Attempt,
-            Some(None) => Next::LINE,
-            Some(Some(nobody)) => plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random),
+        let next = match missed {
+            Missed::NotInService => Next::Attempt,
+            Missed::InLine => Next::LINE,
+            Missed::Nobody(nobody) => {
+                plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random)
+            }
         };
         let begun = follow(call, plan, &served, next, why).await?;
         call.inner.directory.adopt(&served);
@@ -150,7 +170,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             && end.may_fall_back()
             && self.turn_to_fallback().await
         {
-            let entered = self.enter(None, Why::Fallback).await;
+            let entered = self.enter(Missed::NotInService, Why::Fallback).await;
             match (&entered, &found) {
                 // A fallback that has nobody either says less than what the call failed with before.
                 (Err(End::Stop(Stop::Nobody(_)) | End::Registry(_)), Err(_)) => {}
@@ -183,25 +203,44 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     /// Takes a failed attempt in, and finds somebody for the next one if there is to be one.
     pub(super) async fn next(&mut self, step: Step<I>) -> Result<Begun<I>, End> {
         let call = self.call;
-        let elapsed = step.now.since(step.at);
-        self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
-        let (served, plan) = self.resolve().await?;
-        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
-        let cut_short = step.timed_out
-            && step.limit.is_some_and(|limit| limit.is_deadline)
-            && !plan.deadline_is_timeout(elapsed);
-        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
-        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
-        record(&step.member, &outcome, step.now);
+        let (served, _) = self.resolve().await?;
+        self.record(&step);
+        let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
         let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
-        let attempt = plan.attempts();
-        tracing::debug!(
-            service = call.target.name(), instance = %step.member.id(), attempt, failure = %step.failure, ?elapsed,
-            "attempt failed"
-        );
         let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
         let found = follow(call, plan, &served, next, why).await;
         self.or_fall_back(found).await
+    }
+
+    /// Takes an attempt in that failed while another one is still running.
+    pub(super) fn take_in(&mut self, running: Running<I>, failure: Failure, timed_out: bool) {
+        let step = running.end(failure, timed_out);
+        self.record(&step);
+        if let Some(plan) = &mut self.plan {
+            plan.leave_out(&step.member);
+        }
+    }
+
+    /// Tells the trail, the instance and the log of a failed attempt.
+    fn record(&mut self, step: &Step<I>) {
+        let elapsed = step.now.since(step.at);
+        self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
+        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
+        let cut_short = step.timed_out
+            && step.limit.is_some_and(|limit| limit.is_deadline)
+            && self.plan.as_ref().is_some_and(|plan| !plan.deadline_is_timeout(elapsed));
+        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
+        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
+        let attempt = u32::try_from(self.trail.len()).unwrap_or(u32::MAX);
+        record_attempt(&step.member, &outcome, Some(attempt), step.now);
+        tracing::debug!(
+            service = self.call.target.name(), instance = %step.member.id(), attempt,
+            cause = step.failure.kind().as_str(), retry_after = ?step.failure.retry_after(), ?elapsed, "attempt failed"
+        );
+    }
+
+    pub(super) fn call(&self) -> Call<'a, I, C> {
+        self.call
     }
 
     fn report<E>(&mut self, cause: Option<Cause<E>>) -> CallReport<E> {
@@ -241,11 +280,22 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             }
         };
         let call = error.call();
+        let last = call.trail.last();
+        let cause =
+            last.and_then(|attempt| attempt.failure).map_or("none", |failure| failure.kind().as_str());
         tracing::warn!(
-            service = %call.service, kind = error.kind(), attempts = %call.trail, elapsed = ?call.elapsed,
+            service = %call.service, kind = error.kind(), instance = last.map_or("", |attempt| &*attempt.instance),
+            attempts = call.trail.len(), cause, elapsed = ?call.elapsed, %error, trail = %call.trail.ending(8),
             "call gave up"
         );
         error
+    }
+}
+
+impl<I: ServiceInstance, C> Call<'_, I, C> {
+    /// Picks somebody for an attempt beside the one that is running.
+    pub(super) fn try_again(self, served: &Served<I>, plan: &mut RetryPlan) -> Option<Begun<I>> {
+        pick(self, plan, served, Why::Hedge).ok()
     }
 }
 
@@ -258,10 +308,9 @@ fn pick<I: ServiceInstance, C>(
 ) -> Result<Begun<I>, NoPick> {
     let published = served.pool().published();
     let lease = call.acquire(served, &published, plan.exclusions())?;
-    let interest = published.interest;
     let at = Instant::now();
     let limit = plan.started(call.clock().time(at));
-    Ok(Begun { lease, interest, at, limit, attempt: plan.attempts(), why })
+    Ok(call.begin(lease, &published, at, limit, plan.attempts(), why))
 }
 
 /// Does what the plan says until somebody is picked.
@@ -309,6 +358,7 @@ async fn stand_in_line<I: ServiceInstance, C>(
         let at = served.pool().available_at(call.options.cost, now).filter(|at| *at != Time::MAX);
         return Err(End::Overloaded(at.map(|at| at.since(now))));
     };
+    served.drive();
     let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
     let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
     // Registered before the look: whoever makes room from here on wakes this call.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::clock::EngineClock;
@@ -25,11 +26,17 @@ pub(crate) struct Served<I> {
     _watch: SnapshotWatch<I>,
     /// Set by calls, cleared by the idle check. Written only when it is not set: calls share the line.
     used: AtomicBool,
+    /// Whether the task that follows the registry runs: it does unless its runtime has gone.
+    driven: AtomicBool,
     driver: Mutex<Option<AbortHandle>>,
+    directory: Weak<Directory<I>>,
+    idle: Duration,
+    this: Weak<Self>,
 }
 
 impl<I: ServiceInstance> Served<I> {
-    /// Puts a service into service: takes over the watch's current snapshot, and all later ones.
+    /// Makes the pool of a service: takes over the watch's current snapshot, and later ones as soon as it is
+    /// [driven](Self::drive) or the registry says so on the writer's side.
     pub(crate) fn start(
         service: &str,
         mut watch: SnapshotWatch<I>,
@@ -47,17 +54,20 @@ impl<I: ServiceInstance> Served<I> {
                 pool.apply(|| latest.current(), clock.now());
             }
         });
-        let served = Arc::new(Self {
+        let served = Arc::new_cyclic(|this| Self {
             pool,
             queue: Queue::default(),
             clock,
             reader,
             _watch: watch,
             used: AtomicBool::new(true),
+            driven: AtomicBool::new(false),
             driver: Mutex::new(None),
+            directory: Weak::clone(directory),
+            idle,
+            this: Weak::clone(this),
         });
         served.refresh();
-        served.drive(directory, idle);
         served
     }
 
@@ -75,32 +85,61 @@ impl<I: ServiceInstance> Served<I> {
     #[inline]
     pub(crate) fn touch(&self) {
         if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
+            let driven = self.drive();
+            self.used.store(driven, Ordering::Relaxed);
         }
     }
 
-    /// Whether nobody has used the service since this was last asked, and nobody waits for it.
+    /// Whether nobody has used the service since this was last asked, and nobody uses it now.
     pub(crate) fn take_idle(&self) -> bool {
-        !self.used.swap(false, Ordering::Relaxed) && self.queue.is_empty()
+        !self.used.swap(false, Ordering::Relaxed) && self.is_idle()
+    }
+
+    /// Whether no call waits or is running, and none came since the last [`take_idle`](Self::take_idle).
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.used.load(Ordering::Relaxed) && self.queue.is_empty() && !self.pool.is_busy()
     }
 
     pub(crate) fn stats(&self) -> ServiceStats {
         self.pool.stats(self.queue.len(), self.clock.now())
     }
 
-    /// Starts the task that follows the registry, or starts it again if its runtime has gone.
-    pub(crate) fn drive(self: &Arc<Self>, directory: &Weak<Directory<I>>, idle: Duration) {
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        if driver.as_ref().is_none_or(AbortHandle::is_finished) {
-            let task = follow(Arc::downgrade(self), self.reader.clone(), Weak::clone(directory), idle);
-            *driver = Some(tokio::spawn(task).abort_handle());
+    /// Starts the task that follows the registry if it does not run: when the service turns out to exist, or somebody
+    /// waits until it does, and when the task's runtime has gone. Returns whether it runs.
+    #[cold]
+    pub(crate) fn drive(&self) -> bool {
+        if self.driven.load(Ordering::Acquire) {
+            return true;
+        }
+        // Who picks outside a runtime leaves it to the next call inside one.
+        let Ok(runtime) = Handle::try_current() else { return false };
+        if self.driven.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        let ended = Ended(Weak::clone(&self.this));
+        let task = follow(ended, self.reader.clone(), Weak::clone(&self.directory), self.idle);
+        let task = runtime.spawn(task).abort_handle();
+        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        true
+    }
+}
+
+/// Dropped with the task, whatever ends it.
+struct Ended<I: ServiceInstance>(Weak<Served<I>>);
+
+impl<I: ServiceInstance> Drop for Ended<I> {
+    fn drop(&mut self) {
+        if let Some(served) = self.0.upgrade() {
+            served.driven.store(false, Ordering::Release);
+            // The next call looks, and starts the task again.
+            served.used.store(false, Ordering::Relaxed);
         }
     }
 }
 
 /// Follows the registry for as long as the service is in use. Ends with it.
 async fn follow<I: ServiceInstance>(
-    served: Weak<Served<I>>,
+    ended: Ended<I>,
     mut reader: SnapshotReader<I>,
     directory: Weak<Directory<I>>,
     idle: Duration,
@@ -108,7 +147,7 @@ async fn follow<I: ServiceInstance>(
     let mut idle_check = tokio::time::interval(idle);
     idle_check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     idle_check.tick().await;
-    let mut gone = false;
+    let (served, mut gone) = (&ended.0, false);
     loop {
         tokio::select! {
             changed = reader.changed(), if !gone => {

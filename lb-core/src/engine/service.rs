@@ -80,7 +80,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(&DEFAULTS).run(None, f).await
+        Call::run(self.balancer.inner(), Target::Handle(self), &DEFAULTS, None, f).await
     }
 
     /// Like [`LoadBalancer::execute_with`].
@@ -90,7 +90,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.call(&options).run(None, f).await
+        Call::run(self.balancer.inner(), Target::Handle(self), &options, None, f).await
     }
 
     /// Like [`LoadBalancer::pick`].

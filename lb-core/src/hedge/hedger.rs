@@ -54,7 +54,12 @@ impl Hedger {
 
     /// Whether one more extra request may be made now.
     pub(crate) fn may_hedge(&self, now: Time) -> bool {
-        self.budget.withdraw(now)
+        self.config.max_extra > 0.0 && self.budget.withdraw(now)
+    }
+
+    /// The extra request was not made after all.
+    pub(crate) fn refund(&self) {
+        self.budget.refund();
     }
 
     /// An attempt has succeeded after that time.

@@ -62,7 +62,7 @@ impl Histogram {
 
 fn bucket(value: Duration) -> usize {
     let nanos = crate::time::nanos(value).max(STEPS);
-    let exponent = 63 - nanos.leading_zeros() - STEP_BITS;
+    let exponent = nanos.ilog2() - STEP_BITS;
     let step = (nanos >> exponent) - STEPS;
     ((u64::from(exponent) * STEPS + step) as usize).min(BUCKETS - 1)
 }

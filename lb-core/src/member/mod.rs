@@ -15,6 +15,7 @@ mod rest;
 mod set;
 mod state;
 
+pub(crate) use lease::Held;
 pub use lease::Lease;
 pub(crate) use member::Home;
 pub use member::Member;

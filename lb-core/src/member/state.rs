@@ -20,6 +20,9 @@ struct Hot {
     started: AtomicU64,
     finished: AtomicU64,
     rest: Rest,
+    /// Consecutive `Unusable` answers: how long it is set aside grows with them. Written as rarely as `rest`, but
+    /// asked for by every request: with 16,384 instances a line of its own is another cache miss.
+    unusable_streak: AtomicU32,
 }
 
 /// What is known of one instance. Kept under its id; survives changes of the set and of the instance itself.
@@ -30,8 +33,6 @@ pub struct MemberState {
     token: u64,
     failures: [AtomicU64; FailureKind::ALL.len()],
     cancelled: AtomicU64,
-    /// Consecutive `Unusable` answers: how long it is set aside grows with them.
-    pub(crate) unusable_streak: AtomicU32,
     /// Moving average of successful attempts' latency, in nanoseconds; 0 is none yet.
     latency: AtomicU64,
     /// The same for the time to the first byte, where the closure reports it.
@@ -47,7 +48,6 @@ impl MemberState {
             token,
             failures: Default::default(),
             cancelled: AtomicU64::new(0),
-            unusable_streak: AtomicU32::new(0),
             latency: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
             ext: Extensions::default(),
@@ -114,6 +114,12 @@ impl MemberState {
         &self.hot.rest
     }
 
+    /// Consecutive `Unusable` answers.
+    #[inline]
+    pub(crate) fn unusable_streak(&self) -> &AtomicU32 {
+        &self.hot.unusable_streak
+    }
+
     /// Counts a request in; returns how many there were before.
     #[inline]
     pub(crate) fn start(&self) -> u64 {
@@ -123,14 +129,14 @@ impl MemberState {
     /// Counts a request out.
     #[inline]
     pub(crate) fn finish(&self) {
-        // SeqCst: a call that waits for room announces itself and then looks at this counter (see `Signal`).
-        self.hot.finished.fetch_add(1, Ordering::SeqCst);
+        // Release: whoever sees this end sees the start that came before it.
+        self.hot.finished.fetch_add(1, Ordering::Release);
     }
 
     /// Forgets what is held against the instance; the counters stay.
     pub(crate) fn pardon(&self) {
         self.hot.rest.clear();
-        self.unusable_streak.store(0, Ordering::Relaxed);
+        self.hot.unusable_streak.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {
@@ -172,14 +178,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_flight_is_exact_and_never_negative() {
+    fn in_flight_never_misses_a_request_and_ends_at_zero() {
         let state = MemberState::new("a".into(), 1);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
                         state.start();
-                        assert!(state.in_flight() <= 4);
+                        // More than four may show: a thread that is interrupted between the two loads sees requests
+                        // of the others start that have ended since. Never fewer: that would be a host overlooked.
+                        assert!(state.in_flight() >= 1);
                         state.finish();
                     }
                 });

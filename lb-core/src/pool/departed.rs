@@ -32,14 +32,20 @@ impl Departed {
 
     pub(crate) fn forget(&mut self, members: usize, now: Time) {
         let room = members.max(AT_LEAST);
-        while let Some((left, id)) = self.order.front() {
-            if now.since(*left) < REMEMBER && self.order.len() <= room {
+        for _ in 0..self.order.len() {
+            let Some((left, id)) = self.order.front() else { break };
+            // Came back, or left again since: what is in here says nothing any more.
+            let stale = self.states.get(id).is_none_or(|(time, _)| time != left);
+            if !stale && now.since(*left) < REMEMBER && self.states.len() <= room {
                 break;
             }
-            if self.states.get(id).is_some_and(|(time, _)| time == left) {
-                self.states.remove(id);
+            let Some((left, id)) = self.order.pop_front() else { break };
+            match self.states.get(&id) {
+                // Somebody is still on it: its counters must not get lost.
+                Some((_, state)) if !stale && state.in_flight() > 0 => self.order.push_back((left, id)),
+                Some(_) if !stale => drop(self.states.remove(&id)),
+                _ => {}
             }
-            self.order.pop_front();
         }
     }
 
@@ -65,6 +71,22 @@ mod tests {
         assert!(departed.recall("0").is_none(), "the first to leave are the first forgotten");
         assert!(departed.recall("4999").is_some());
         departed.forget(0, start + REMEMBER);
+        assert_eq!(departed.states().count(), 0);
+    }
+
+    #[test]
+    fn what_still_runs_is_not_forgotten() {
+        let mut departed = Departed::default();
+        let busy = Arc::new(MemberState::new("busy".into(), 0));
+        busy.start();
+        departed.remember(&busy, Time::ORIGIN);
+        for n in 1..3_000 {
+            departed.remember(&Arc::new(MemberState::new(format!("{n}").into(), n)), Time::from_nanos(n));
+        }
+        departed.forget(0, Time::from_nanos(3_000));
+        assert!(departed.states().any(|state| &**state.id() == "busy"));
+        busy.finish();
+        departed.forget(0, Time::MAX);
         assert_eq!(departed.states().count(), 0);
     }
 

@@ -15,7 +15,7 @@ mod stats;
 pub use backoff::backoff;
 pub use budget::RetryBudget;
 pub use outcome::Effect;
-pub(crate) use outcome::{Measure, succeeded};
+pub(crate) use outcome::{Measure, has_streak};
 pub use pool::{NoPick, Pool, PoolContext};
 pub(crate) use published::Published;
 pub use stats::{InstanceStats, ServiceStats};

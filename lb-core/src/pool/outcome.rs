@@ -43,7 +43,10 @@ pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, now: Time) -> Effe
     let state = member.state();
     match &outcome.kind {
         OutcomeKind::Success => {
-            succeeded(member);
+            // A success shows that an instance is usable after all. Reads before it writes: the line is shared.
+            if has_streak(member) {
+                state.unusable_streak().store(0, Ordering::Relaxed);
+            }
             state.observe_latency(outcome.elapsed);
             Effect::None
         }
@@ -58,13 +61,10 @@ pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, now: Time) -> Effe
     }
 }
 
-/// A success shows that an instance is usable after all. Reads before it writes: the line is shared.
+/// Whether the instance's last answers were that it is unusable, so that a success is news.
 #[inline]
-pub(crate) fn succeeded<I>(member: &Member<I>) {
-    let streak = &member.state().unusable_streak;
-    if streak.load(Ordering::Relaxed) != 0 {
-        streak.store(0, Ordering::Relaxed);
-    }
+pub(crate) fn has_streak<I>(member: &Member<I>) -> bool {
+    member.state().unusable_streak().load(Ordering::Relaxed) != 0
 }
 
 fn failed<I>(member: &Member<I>, failure: Failure, now: Time) -> Effect {
@@ -77,7 +77,7 @@ fn failed<I>(member: &Member<I>, failure: Failure, now: Time) -> Effect {
         }
         FailureKind::Service => rest(member, failure, now),
         FailureKind::Unusable => {
-            let streak = member.state().unusable_streak.fetch_add(1, Ordering::Relaxed).min(16);
+            let streak = member.state().unusable_streak().fetch_add(1, Ordering::Relaxed).min(16);
             let aside =
                 (SET_ASIDE * (1 << streak)).min(SET_ASIDE_MAX).max(failure.retry_after().unwrap_or_default());
             member.rest(now + aside, false, RestReason::Unusable);

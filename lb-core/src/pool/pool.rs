@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
+use thiserror::Error;
 
 use super::budget::RetryBudget;
 use super::build::Members;
@@ -66,16 +67,20 @@ impl<I> fmt::Debug for PoolContext<I> {
 }
 
 /// Why nobody was picked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NoPick {
     /// The registry does not know the service.
+    #[error("the registry does not know the service, or it has not been called yet")]
     Unknown,
     /// The service has no instance.
+    #[error("the service has no instance")]
     Empty,
     /// It has instances, but all drain, start, or have weight 0.
+    #[error("all instances drain, start, or have weight 0")]
     Drained,
     /// There are instances, but none is eligible: tried already, resting, or without room.
+    #[error("no instance is eligible at the moment")]
     NoneEligible,
 }
 
@@ -239,14 +244,11 @@ impl<I: ServiceInstance> Pool<I> {
                 }
                 return Err(NoPick::NoneEligible);
             };
-            match candidates.member(slot) {
-                Some(member) if candidates.is_eligible(slot) => {
-                    if let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now()) {
-                        self.started(published, &lease);
-                        return Ok(lease);
-                    }
-                }
-                _ => {}
+            if let Some(member) = candidates.eligible_member(slot)
+                && let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now())
+            {
+                self.started(published, &lease);
+                return Ok(lease);
             }
             candidates.refuse(slot);
         }
@@ -328,6 +330,13 @@ impl<I: ServiceInstance> Pool<I> {
     /// Whether the registry knows the service.
     pub fn is_known(&self) -> bool {
         self.published.load().snapshot.is_known()
+    }
+
+    /// Whether any request is running, also on instances that have left. O(n).
+    pub fn is_busy(&self) -> bool {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = writer.members.all().any(|member| member.in_flight() > 0);
+        busy || writer.members.leaving().next().is_some()
     }
 
     /// The retry budget.

@@ -1,5 +1,6 @@
 //! One instance as the registry holds it: [`Entry`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,6 @@ impl Override {
 
 /// One instance as the registry holds it. Immutable; an instance that did not change between two snapshots is the
 /// same `Arc<Entry>` in both.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Entry<I> {
     /// The instance. The same `Arc` as long as it was not registered anew.
@@ -122,5 +122,17 @@ impl<I: ServiceInstance> Entry<I> {
     /// Whether it is on its way out: drained by its owner or by an operator.
     pub fn is_draining(&self) -> bool {
         self.over.draining || self.state == InstanceState::Draining
+    }
+}
+
+impl<I: ServiceInstance> fmt::Debug for Entry<I> {
+    /// Prints the id, and not the instance: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("id", &self.id())
+            .field("revision", &self.revision)
+            .field("state", &self.state)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
     }
 }

@@ -133,6 +133,8 @@ impl<I: ServiceInstance> SnapshotWatch<I> {
         let listener: Arc<Listener> = Arc::new(listener);
         if let Some(listeners) = self.listeners.upgrade() {
             let mut listeners = listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those of watches that are gone; a registry may never call `apply`, which drops them, too.
+            listeners.retain(|other| other.strong_count() > 0);
             listeners.push(Arc::downgrade(&listener));
         }
         self.listener = Some(listener);

@@ -75,7 +75,6 @@ impl ConfigEntry {
 
 /// The instances of a snapshot, ordered by id. A persistent map: cloning it is O(1), changing one entry of n costs
 /// O(log n) and shares the rest, and the difference of two versions is found in O(changes · log n).
-#[derive(Debug)]
 pub struct Entries<I>(OrdMap<Arc<str>, Arc<Entry<I>>>);
 
 impl<I> Clone for Entries<I> {
@@ -91,7 +90,6 @@ impl<I> Default for Entries<I> {
 }
 
 /// One difference between two versions of [`Entries`].
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum EntryChange<'a, I> {
     /// The id is new.
@@ -151,6 +149,24 @@ impl<I: ServiceInstance> Entries<I> {
     }
 }
 
+impl<I: ServiceInstance> fmt::Debug for EntryChange<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(entry) => f.debug_tuple("Added").field(entry).finish(),
+            Self::Changed { old, new } => {
+                f.debug_struct("Changed").field("old", old).field("new", new).finish()
+            }
+            Self::Removed(entry) => f.debug_tuple("Removed").field(entry).finish(),
+        }
+    }
+}
+
+impl<I: ServiceInstance> fmt::Debug for Entries<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 impl<I> PartialEq for Entry<I> {
     /// Two entries are equal if they are the same write: the same instance, revision, state and override.
     fn eq(&self, other: &Self) -> bool {
@@ -166,7 +182,6 @@ impl<I: ServiceInstance> FromIterator<Arc<Entry<I>>> for Entries<I> {
 }
 
 /// What a registry knows of one service at one moment. Immutable and shared; cloning is O(1).
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Snapshot<I> {
     /// The instances.
@@ -222,5 +237,17 @@ impl<I: ServiceInstance> Snapshot<I> {
     /// Whether the registry has heard of the service: it has an instance or a configuration.
     pub fn is_known(&self) -> bool {
         !self.entries.is_empty() || self.config.is_some()
+    }
+}
+
+impl<I: ServiceInstance> fmt::Debug for Snapshot<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("entries", &self.entries)
+            .field("config", &self.config)
+            .field("revision", &self.revision)
+            .field("freshness", &self.freshness)
+            .field("skipped", &self.skipped)
+            .finish()
     }
 }

@@ -86,6 +86,8 @@ const DRAWS: usize = 16;
 pub struct Candidates<'a, I> {
     set: &'a MemberSet<I>,
     request: PickRequest<'a>,
+    /// Whether the call has tried or this attempt has refused anybody: most have not, and need not look.
+    narrowed: Cell<bool>,
     refused: RefCell<SmallVec<[Slot; 4]>>,
     last_resort: Cell<bool>,
     now: LazyNow<'a>,
@@ -94,6 +96,7 @@ pub struct Candidates<'a, I> {
 
 impl<'a, I> Candidates<'a, I> {
     /// The view of `set` for one request. The engine makes it; so do tests and simulators.
+    #[inline]
     pub fn new(
         set: &'a MemberSet<I>,
         request: PickRequest<'a>,
@@ -103,6 +106,7 @@ impl<'a, I> Candidates<'a, I> {
         Self {
             set,
             request,
+            narrowed: Cell::new(!request.exclusions.is_empty()),
             refused: RefCell::default(),
             last_resort: Cell::new(false),
             now: LazyNow::new(clock),
@@ -130,7 +134,13 @@ impl<'a, I> Candidates<'a, I> {
     /// to have room. A hint: the engine may still be refused by the member's quota, and asks again then.
     #[inline]
     pub fn is_eligible(&self, slot: Slot) -> bool {
-        self.set.member(slot).is_some_and(|member| self.admits(slot, member))
+        self.eligible_member(slot).is_some()
+    }
+
+    /// The member in `slot`, if it [may be picked](Self::is_eligible).
+    #[inline]
+    pub(crate) fn eligible_member(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
+        self.set.member(slot).filter(|member| self.admits(slot, member))
     }
 
     /// Whether the member could be picked by a call that has tried nobody yet: [`is_eligible`](Self::is_eligible)
@@ -145,8 +155,12 @@ impl<'a, I> Candidates<'a, I> {
         if !self.is_available(member) {
             return false;
         }
-        (self.request.exclusions.is_empty() || !self.request.exclusions.contains(member))
-            && !self.refused.borrow().contains(&slot)
+        !self.narrowed.get() || self.admits_in_second_attempt(slot, member)
+    }
+
+    #[cold]
+    fn admits_in_second_attempt(&self, slot: Slot, member: &Member<I>) -> bool {
+        !self.request.exclusions.contains(member) && !self.refused.borrow().contains(&slot)
     }
 
     /// The eligible members of `set` (the picker's own, or a subset). O(number of members).
@@ -247,6 +261,7 @@ impl<'a, I> Candidates<'a, I> {
 
     /// Leaves a slot out for the rest of this attempt, without counting it as tried.
     pub(crate) fn refuse(&self, slot: Slot) {
+        self.narrowed.set(true);
         self.refused.borrow_mut().push(slot);
     }
 
