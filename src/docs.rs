@@ -11,6 +11,9 @@ pub mod guide {}
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
+#[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
+pub mod tiers_and_zones {}
+
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]
 #[doc = "[English]: crate"]

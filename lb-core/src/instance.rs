@@ -41,14 +41,14 @@ pub trait ServiceInstance: Send + Sync + 'static {
         1
     }
 
-    /// Priority tier, for strategies that know tiers: 0 is used first, higher ones take the overflow. No built-in
-    /// strategy reads it yet. Default 0.
+    /// Priority tier, for strategies that know tiers (`Priority` of `lb-strategies`; the default does not): 0 is used
+    /// first, higher ones take the overflow. Default 0.
     fn priority(&self) -> u32 {
         0
     }
 
-    /// Where the instance runs, for strategies that prefer the caller's own zone. No built-in strategy reads it yet.
-    /// Default `None`.
+    /// Where the instance runs, for strategies that prefer the caller's own zone (`ZoneAware` of `lb-strategies`; the
+    /// default does not). Default `None`.
     fn zone(&self) -> Option<&str> {
         None
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
 
-use crate::{Random, RoundRobin};
+use crate::{Priority, Random, RoundRobin, ZoneAware};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -35,20 +35,87 @@ use crate::{Random, RoundRobin};
 ///     }
 /// }
 /// ```
+/// Strategies inside of others are built by the same factory. If that is yours, say so, and yours can be inside of these:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
+/// # use lb_core::{Instance, StrategySpec};
+/// # use lb_strategies::{BuiltInStrategies, Random};
+/// # type Mine = Random;
+/// fn strategies(spec: &StrategySpec) -> Result<Arc<dyn Strategy<Instance>>, StrategyError> {
+///     match spec.name.as_str() {
+///         "mine" => Ok(Arc::new(Mine::from_params(&spec.params)?)),
+///         _ => BuiltInStrategies.in_zone("eu-1a").build_with(spec, &strategies),
+///     }
+/// }
+/// let params = serde_json::json!({ "inner": { "name": "mine" } });
+/// assert!(strategies(&StrategySpec::new("zone_aware").with_params(params)).is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltInStrategies;
 
-/// Each strategy has a `NAME` and a `from_params(&serde_json::Value) -> Result<Self, StrategyError>`.
+/// [`BuiltInStrategies`] that know the zone in which they are, because configuration that callers in several zones
+/// share cannot name it.
+#[derive(Clone, Debug)]
+pub struct BuiltInStrategiesInZone {
+    zone: Box<str>,
+}
+
+impl BuiltInStrategies {
+    /// The names that it knows.
+    pub const fn names() -> &'static [&'static str] {
+        NAMES
+    }
+
+    /// The same for a caller in this zone, which strategies take for their own if their parameters name none.
+    pub fn in_zone(self, zone: impl Into<Box<str>>) -> BuiltInStrategiesInZone {
+        BuiltInStrategiesInZone { zone: zone.into() }
+    }
+
+    /// The strategy of that name and those parameters; `inner` builds those inside of it.
+    pub fn build_with<I: ServiceInstance>(
+        self,
+        spec: &StrategySpec,
+        inner: &dyn StrategyFactory<I>,
+    ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+        build(spec, None, inner)
+    }
+}
+
+impl BuiltInStrategiesInZone {
+    /// The strategy of that name and those parameters; `inner` builds those inside of it.
+    pub fn build_with<I: ServiceInstance>(
+        &self,
+        spec: &StrategySpec,
+        inner: &dyn StrategyFactory<I>,
+    ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+        build(spec, Some(&self.zone), inner)
+    }
+}
+
+impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategies {
+    fn build(&self, spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+        self.build_with(spec, self)
+    }
+}
+
+impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesInZone {
+    fn build(&self, spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+        self.build_with(spec, self)
+    }
+}
+
+/// Each strategy has a `NAME` and a `from_params(&serde_json::Value) -> Result<Self, StrategyError>`; decorators stand
+/// in `build`.
 macro_rules! built_in {
     ($($strategy:ty,)+) => {
-        const NAMES: &[&str] = &[$(<$strategy>::NAME),+];
+        const NAMES: &[&str] = &[$(<$strategy>::NAME,)+ Priority::<()>::NAME, ZoneAware::<()>::NAME];
 
-        impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategies {
-            fn build(&self, spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-                match spec.name.as_str() {
-                    $(<$strategy>::NAME => Ok(Arc::new(<$strategy>::from_params(&spec.params)?)),)+
-                    _ => Err(unknown(spec)),
-                }
+        fn build_plain<I: ServiceInstance>(spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+            match spec.name.as_str() {
+                $(<$strategy>::NAME => Ok(Arc::new(<$strategy>::from_params(&spec.params)?)),)+
+                _ => Err(unknown(spec)),
             }
         }
     };
@@ -59,10 +126,15 @@ built_in! {
     Random,
 }
 
-impl BuiltInStrategies {
-    /// The names that it knows.
-    pub const fn names() -> &'static [&'static str] {
-        NAMES
+fn build<I: ServiceInstance>(
+    spec: &StrategySpec,
+    zone: Option<&str>,
+    inner: &dyn StrategyFactory<I>,
+) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+    match spec.name.as_str() {
+        Priority::<()>::NAME => Ok(Arc::new(Priority::from_params(&spec.params, inner)?)),
+        ZoneAware::<()>::NAME => Ok(Arc::new(ZoneAware::from_params(&spec.params, zone, inner)?)),
+        _ => build_plain(spec),
     }
 }
 
@@ -78,7 +150,7 @@ mod tests {
     use serde_json::json;
 
     fn build(spec: &StrategySpec) -> Result<Arc<dyn Strategy<Instance>>, StrategyError> {
-        BuiltInStrategies.build(spec)
+        BuiltInStrategies.in_zone("here").build(spec)
     }
 
     #[test]
@@ -119,5 +191,39 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_strategy_inside_of_another_is_named_by_its_place() {
+        let spec = |inner| {
+            StrategySpec::new("priority")
+                .with_params(json!({ "inner": { "name": "zone_aware", "params": { "inner": inner } } }))
+        };
+        assert!(build(&spec(json!({ "name": "random", "params": { "ignore_weights": true } }))).is_ok());
+        let error = build(&spec(json!({ "name": "randon" }))).err().unwrap();
+        let StrategyError::Inner { path, problem } = &error else { panic!("{error}") };
+        assert_eq!(path, "params.inner.params.inner");
+        assert!(matches!(&**problem, StrategyError::Unknown { name, .. } if name == "randon"));
+        assert!(
+            error.to_string().starts_with("at params.inner.params.inner: there is no strategy `randon`"),
+            "{error}"
+        );
+        let error = build(&spec(json!({ "name": "random", "params": { "seed": 1 } }))).err().unwrap();
+        assert!(
+            matches!(error, StrategyError::Inner { problem, .. } if matches!(*problem, StrategyError::InvalidParams { .. }))
+        );
+    }
+
+    #[test]
+    fn the_zone_comes_from_the_params_or_from_the_factory() {
+        let nowhere = |params| {
+            StrategyFactory::<Instance>::build(
+                &BuiltInStrategies,
+                &StrategySpec::new("zone_aware").with_params(params),
+            )
+        };
+        assert!(nowhere(json!({ "zone": "a" })).is_ok());
+        let error = nowhere(json!({})).err().unwrap().to_string();
+        assert!(error.contains("`zone`") && error.contains("in_zone"), "{error}");
     }
 }

@@ -4,13 +4,22 @@
 //! |---|---|---|
 //! | [`RoundRobin`] | `round_robin` | by default: strictly in order, and cheap |
 //! | [`Random`] | `random` | several threads pick at a very high rate among many members, or clients must not walk in step |
+//! | [`Priority`] | `priority` | some instances are to serve only what others cannot; around another strategy |
+//! | [`ZoneAware`] | `zone_aware` | a request to another zone costs time or money; around another strategy |
 //!
 //! [`BuiltInStrategies`] knows all of them by name, for configuration that comes from a registry.
 
 mod alias;
 mod built_in;
+mod groups;
+mod inner;
+mod priority;
 mod random;
+mod shares;
+mod zone_aware;
 
-pub use built_in::BuiltInStrategies;
+pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
 pub use lb_core::strategy::RoundRobin;
+pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;
+pub use zone_aware::{ZoneAware, ZoneState, zone_shares};

@@ -1,6 +1,7 @@
 //! A pick allocates nothing: neither the pick itself nor counting the request in and out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
 use lb_core::strategy::{Exclusions, PickRequest, Strategy, StrategyFactory};
@@ -29,7 +30,7 @@ fn strategies() -> Vec<(&'static str, Arc<dyn Strategy<Instance>>)> {
         ("random, even", Arc::new(Random::new().ignoring_weights())),
     ];
     let named = BuiltInStrategies::names().iter().map(|name| {
-        let strategy = BuiltInStrategies.build(&StrategySpec::new(*name));
+        let strategy = BuiltInStrategies.in_zone("a").build(&StrategySpec::new(*name));
         (*name, strategy.expect("all parameters have defaults"))
     });
     named.chain(variants).collect()
@@ -48,6 +49,33 @@ fn a_pick_allocates_nothing() {
             }
         }
     }
+}
+
+/// Members differ in tier and zone, some are away, and time passes, so that it is counted who is there.
+#[test]
+fn a_choice_among_tiers_and_zones_allocates_nothing() {
+    for spec in [StrategySpec::new("priority"), StrategySpec::new("zone_aware"), priority_of_zones()] {
+        let strategy: Arc<dyn Strategy<Instance>> = BuiltInStrategies.in_zone("z0").build(&spec).unwrap();
+        let bench = StrategyBench::new(strategy, 1);
+        for i in 0..300_u32 {
+            let (tier, zone) = (i % 40, format!("z{}", i / 40));
+            bench.put(Instance::new(StrategyBench::id(i as usize)).with_priority(tier).with_zone(zone));
+        }
+        (0..300).filter(|i| i % 2 == 0).for_each(|i| bench.rest(&StrategyBench::id(i)));
+        let tried = Exclusions::new();
+        let request = || {
+            bench.advance(Duration::from_millis(1));
+            bench.pool().acquire(PickRequest::new(&tried), &bench.now(), bench.random()).is_ok()
+        };
+        assert!(request());
+        let info = measure(|| assert!((0..PICKS).all(|_| request())));
+        assert_eq!(info.count_total, 0, "{spec}: {info:?}");
+    }
+}
+
+fn priority_of_zones() -> StrategySpec {
+    let inner = serde_json::json!({ "inner": { "name": "zone_aware", "params": { "min_size": 2 } } });
+    StrategySpec::new("priority").with_params(inner)
 }
 
 #[test]

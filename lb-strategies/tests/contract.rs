@@ -22,7 +22,7 @@ fn random_ignoring_weights() {
 fn strategies_by_name() -> Result<(), StrategyError> {
     for name in BuiltInStrategies::names() {
         let build = || -> Result<Arc<dyn Strategy<Instance>>, _> {
-            BuiltInStrategies.build(&StrategySpec::new(*name))
+            BuiltInStrategies.in_zone("here").build(&StrategySpec::new(*name))
         };
         build()?;
         StrategyContract::new().even(false).check(|| build().expect("it was built before"));

@@ -151,11 +151,17 @@ impl<'a, I> Candidates<'a, I> {
         self.set.member(slot).filter(|member| self.admits(slot, member))
     }
 
+    /// Whether the member could be picked by a call that has tried nobody yet: [`is_eligible`](Self::is_eligible)
+    /// without what this call has tried. For strategies that count whom they have.
+    #[inline]
+    pub fn is_available(&self, member: &Member<I>) -> bool {
+        !member.is_barred(&self.now, self.is_desperate())
+            && (!member.is_suspect() || self.last_resort.get() != Resort::None)
+    }
+
     #[inline]
     fn admits(&self, slot: Slot, member: &Member<I>) -> bool {
-        if member.is_barred(&self.now, self.is_desperate())
-            || (member.is_suspect() && self.last_resort.get() == Resort::None)
-        {
+        if !self.is_available(member) {
             return false;
         }
         !self.narrowed.get() || self.admits_in_second_attempt(slot, member)

@@ -27,6 +27,25 @@ pub enum StrategyError {
         /// What is wrong, naming the parameter.
         problem: String,
     },
+    /// A strategy that is a parameter of another cannot be built.
+    #[error("at {path}: {problem}")]
+    Inner {
+        /// Where it is in the outermost [`StrategySpec`]: `params.inner`, or `params.inner.params.inner`.
+        path: String,
+        /// What is wrong with it.
+        problem: Box<StrategyError>,
+    },
+}
+
+impl StrategyError {
+    /// The same for a strategy that is the parameter at `path` of another, as seen from that one.
+    #[must_use]
+    pub fn within(self, path: &str) -> Self {
+        match self {
+            Self::Inner { path: rest, problem } => Self::Inner { path: format!("{path}.{rest}"), problem },
+            problem => Self::Inner { path: path.into(), problem: Box::new(problem) },
+        }
+    }
 }
 
 /// Builds strategies from their names. The facade crate gives the balancer one that knows all built-in strategies;
@@ -70,7 +89,34 @@ impl StrategySpec {
         if params.is_null() {
             return Ok(P::default());
         }
-        P::deserialize(params)
-            .map_err(|error| StrategyError::InvalidParams { name: name.into(), problem: error.to_string() })
+        let invalid = |problem| StrategyError::InvalidParams { name: name.into(), problem };
+        // Of a list serde would take the values as those of the parameters in the order of the code.
+        if !params.is_object() {
+            return Err(invalid("they are an object, with the parameters by name".into()));
+        }
+        P::deserialize(params).map_err(|error| invalid(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn params_have_names() {
+        for params in [json!([true]), json!("fast"), json!(1)] {
+            let error = RoundRobin::from_params(&params).unwrap_err();
+            assert!(error.to_string().contains("object"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_grows_from_the_inside() {
+        let unknown = StrategyError::Unknown { name: "x".into(), known: vec!["y".into()] };
+        let error = unknown.clone().within("params.inner").within("params.inner");
+        let path = "params.inner.params.inner".into();
+        assert_eq!(error, StrategyError::Inner { path, problem: Box::new(unknown) });
+        assert_eq!(error.to_string(), "at params.inner.params.inner: there is no strategy `x`; there are: y");
     }
 }
