@@ -4,12 +4,16 @@
 //! first, so that they lead to pages: the first definition of a link counts.
 
 #[doc = "[architecture]: architecture"]
+#[doc = "[health]: health"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
 #[doc = "[guide]: guide"]
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("../docs/chapters/health.md")]
+pub mod health {}
 
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}

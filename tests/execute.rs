@@ -559,3 +559,19 @@ async fn a_call_goes_on_with_a_fallback_service() {
     let error = registry.set_config("small", fallbacks(&["small"])).await.unwrap_err();
     assert!(error.to_string().contains("fallbacks"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn when_all_are_unusable_there_is_nothing_to_wait_for() {
+    let (lb, _) = balancer(&["a", "b"]).await;
+    let start = Instant::now();
+    for attempts in [2, 0] {
+        let error = lb.execute("s", async |_| Err::<(), _>(RequestError::unusable("401"))).await.unwrap_err();
+        assert!(
+            matches!(error, Error::NoAvailableInstance { reason: Unavailable::Unusable, .. }),
+            "{error:?}"
+        );
+        assert_eq!(error.attempts().len(), attempts);
+        assert_eq!(error.retry_after(), Some(60 * SECOND));
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}

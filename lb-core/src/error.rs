@@ -53,6 +53,8 @@ pub enum Unavailable {
     Empty,
     /// There are instances, but all drain, start, or have weight 0.
     Drained,
+    /// All instances said that they cannot serve anybody, and are set aside.
+    Unusable,
     /// All instances rest, or have no quota left, for longer than `max_wait`.
     Resting,
     /// All instances are ejected for failing, and the configuration says that calls fail then (`fail_on_panic`).
@@ -263,6 +265,7 @@ impl<E> fmt::Display for Error<E> {
                 Unavailable::AllEjected => {
                     "all its instances fail and are ejected, and `fail_on_panic` is set; see what they fail with"
                 }
+                Unavailable::Unusable => "all its instances are unusable; check their keys, accounts and deployments",
                 Unavailable::Resting => {
                     "all its instances rest or have no quota left for longer than `max_wait`"
                 }

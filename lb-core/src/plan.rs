@@ -54,6 +54,11 @@ pub enum Stop {
     },
     /// There is nobody to try.
     Nobody(NoPick),
+    /// All instances are set aside as unusable: waiting would not help.
+    Unusable {
+        /// When the first one is probed again.
+        retry_after: Option<Duration>,
+    },
     /// Everybody rests for longer than `max_wait`.
     Resting {
         /// How long the next attempt is away; `None` if nobody knows.
@@ -280,6 +285,11 @@ impl RetryPlan {
         if why == NoPick::NoneEligible && !self.exclusions.is_empty() {
             return self.end_round(pool, now, random);
         }
+        if why == NoPick::NoneEligible
+            && let Some(at) = pool.all_unusable(now)
+        {
+            return Next::Stop(Stop::Unusable { retry_after: Some(at.since(now)) });
+        }
         let limit = self.gives_up_waiting_at(now);
         if why != NoPick::NoneEligible && !self.wait_for_ready {
             return Next::Stop(Stop::Nobody(why));
@@ -317,6 +327,9 @@ impl RetryPlan {
     }
 
     fn wait<I: ServiceInstance>(&mut self, pool: &Pool<I>, now: Time, random: &dyn RandomSource) -> Next {
+        if let Some(at) = pool.all_unusable(now) {
+            return Next::Stop(Stop::Unusable { retry_after: Some(at.since(now)) });
+        }
         let until = now + backoff(&self.policy, self.waits, random);
         self.waits += 1;
         let available = pool.available_at(self.cost, now).filter(|at| *at != Time::MAX).unwrap_or(now);

@@ -64,7 +64,10 @@ impl End {
     fn may_fall_back(&self) -> bool {
         match self {
             Self::Overloaded(_) => true,
-            Self::Stop(stop) => matches!(stop, Stop::Nobody(_) | Stop::Resting { .. } | Stop::Unsuitable),
+            Self::Stop(stop) => matches!(
+                stop,
+                Stop::Nobody(_) | Stop::Resting { .. } | Stop::Unusable { .. } | Stop::Unsuitable
+            ),
             Self::Registry(_) | Self::InvalidOptions(_) => false,
         }
     }
@@ -266,6 +269,9 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             End::Stop(Stop::NotIdempotent) => Error::NotIdempotent { call },
             End::Stop(Stop::MaxRetries) => Error::MaxRetriesExceeded { call },
             End::Stop(Stop::Deadline { retry_after }) => Error::DeadlineExceeded { retry_after, call },
+            End::Stop(Stop::Unusable { retry_after }) => {
+                Error::NoAvailableInstance { reason: Unavailable::Unusable, retry_after, call }
+            }
             End::Stop(Stop::Resting { retry_after }) => {
                 Error::NoAvailableInstance { reason: Unavailable::Resting, retry_after, call }
             }

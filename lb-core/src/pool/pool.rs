@@ -16,7 +16,7 @@ use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
-use crate::member::{Home, Lease, Member};
+use crate::member::{Home, Lease, Member, RestReason};
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
 use crate::signal::Signal;
@@ -334,6 +334,22 @@ impl<I: ServiceInstance> Pool<I> {
                 return Some(now);
             }
             earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
+        }
+        earliest
+    }
+
+    /// If all instances are set aside as unusable, the earliest time at which one is probed again. Nothing to wait for:
+    /// a wrong key does not mend itself. O(1) while one is not; else O(n).
+    pub fn all_unusable(&self, now: Time) -> Option<Time> {
+        let published = self.published.load();
+        let mut earliest: Option<Time> = None;
+        for (_, member) in published.set.iter() {
+            match member.resting(now) {
+                Some((left, RestReason::Unusable)) => {
+                    earliest = Some(earliest.map_or(now + left, |at| at.min(now + left)));
+                }
+                _ => return None,
+            }
         }
         earliest
     }
