@@ -1,0 +1,79 @@
+//! What a call costs beside the sum of the parts that no balancer can do without. `cargo bench`.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use loadbalance::RequestError;
+use loadbalance::decide::{Pool, PoolContext, ThreadRandom, Time};
+use loadbalance::prelude::*;
+use loadbalance::strategy::{Exclusions, PickRequest};
+
+mod support;
+
+use support::floors::{self, Services};
+use support::measure::{Case, measure};
+use support::{SERVICE, balancer, is_smoke, registry, runtime, table};
+
+/// Numbers of instances.
+const SIZES: [usize; 5] = [3, 16, 128, 1024, 16_384];
+
+static NOTHING: Exclusions = Exclusions::NONE;
+
+fn main() {
+    let runtime = runtime();
+    let mut cases = floors::parts();
+    let parts = cases.len();
+    let sizes = if is_smoke() { &SIZES[..1] } else { &SIZES[..] };
+    for &n in sizes {
+        calls(&runtime, n, &mut cases);
+    }
+    let costs = measure(&mut cases, if is_smoke() { 2 } else { 100 });
+    let floor: f64 = costs[..parts].iter().map(|cost| cost.nanos).sum();
+    let row = |(case, cost): (&Case<'_>, &support::measure::Cost)| {
+        let allocations = format!("{:.3}", cost.allocations);
+        vec![case.name.clone(), table::ns(cost.nanos), table::times(cost.nanos / floor), allocations]
+    };
+    let rows: Vec<_> = cases.iter().zip(&costs).map(row).collect();
+    table::print("one thread", &["what", "ns", "of the floor", "allocations"], &rows);
+    println!("\nthe floor is the sum of the first {parts} rows: {floor:.1} ns");
+}
+
+/// The ways to make one request among `n` instances.
+fn calls<'a>(runtime: &'a tokio::runtime::Runtime, n: usize, cases: &mut Vec<Case<'a>>) {
+    let by_hand = Services::new(n);
+    cases.push(floors::repeat(&format!("written by hand, {n}"), move || {
+        by_hand.call(black_box(SERVICE), |member| black_box(member.id.len()))
+    }));
+    let lb = runtime.block_on(balancer(n));
+    let handle = lb.service(SERVICE);
+    let picking = handle.clone();
+    cases.push(Case::new(format!("execute, {n}"), move |count| {
+        runtime.block_on(async {
+            for _ in 0..count {
+                let call =
+                    lb.execute(black_box(SERVICE), async |i| Ok::<_, RequestError>(black_box(i.weight)));
+                black_box(call.await.expect("cannot fail"));
+            }
+        });
+    }));
+    cases.push(Case::new(format!("execute through a handle, {n}"), move |count| {
+        runtime.block_on(async {
+            for _ in 0..count {
+                let call = handle.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
+                black_box(call.await.expect("cannot fail"));
+            }
+        });
+    }));
+    let options = CallOptions::new();
+    cases.push(floors::repeat(&format!("try_pick and finish, {n}"), move || {
+        picking.try_pick(&options).expect("somebody is there").finish();
+    }));
+    let now = Time::from_nanos(1);
+    let pool = Pool::<Instance>::new(SERVICE, Arc::new(PoolContext::new()), now);
+    let snapshot =
+        runtime.block_on(async { registry(n).await.watch(SERVICE).await.expect("valid").current() });
+    pool.apply(move || snapshot, now);
+    cases.push(floors::repeat(&format!("pick, count in and out, {n}"), move || {
+        pool.acquire(PickRequest::new(&NOTHING), &now, &ThreadRandom).expect("somebody is there")
+    }));
+}
