@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::config::{OutlierDetection, ServiceConfig};
 use crate::failure::Failure;
 use crate::instance::Instance;
 use crate::member::{Lease, Member, MemberSet, Slot};
@@ -52,6 +53,9 @@ impl StrategyBench {
     pub(super) fn of(strategy: Arc<dyn Strategy<Instance>>, seed: u64) -> Self {
         let mut context = PoolContext::new();
         context.strategy = Arc::clone(&strategy);
+        // Nobody is ejected: whoever rests does so because a rule says so, and not between a pick and the look at it.
+        context.config =
+            ServiceConfig::builder().outlier_detection(OutlierDetection::OFF).build().unwrap_or_default();
         let start = Time::after_origin(Duration::from_secs(1));
         Self {
             strategy,
