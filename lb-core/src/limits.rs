@@ -35,8 +35,8 @@ pub struct Limits {
     /// How long the provider lets quota pile up: at most `rate · burst` passes at once, and always one request.
     /// Providers judge "per minute" limits over windows as short as a quarter of a second. `None`: one second.
     ///
-    /// Choose it so that the dearest request fits into `tokens_per_minute · burst`: one that does not passes when
-    /// all of that is there.
+    /// A request that costs more than that passes when the bucket is full, and those after it wait until it is paid
+    /// for.
     #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
     pub burst: Option<Duration>,
 }

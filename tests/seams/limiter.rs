@@ -81,3 +81,25 @@ async fn a_quota_group_has_one_quota() {
     }
     assert_eq!(start.elapsed().as_secs(), 4, "two keys of one account get one account's quota");
 }
+
+#[tokio::test(start_paused = true)]
+async fn limits_hold_through_registrations_and_whoever_declares_them_first() {
+    let registry = MemoryRegistry::new();
+    let limits = Limits::NONE.requests_per_minute(60).burst(Duration::from_secs(1));
+    registry.register("own", Instance::new("a").with_limits(limits)).await.unwrap();
+    registry.register("group", Instance::new("a").with_quota_group("g")).await.unwrap();
+    registry.register("group", Instance::new("b").with_quota_group("g").with_limits(limits)).await.unwrap();
+    let lb = LoadBalancer::new(registry.clone());
+    for service in ["own", "group"] {
+        let start = tokio::time::Instant::now();
+        for n in 0..5 {
+            lb.execute(service, async |_| Ok::<_, RequestError>(())).await.unwrap();
+            if service == "own" {
+                // Registered anew, with the same limits: what is used of them stays used.
+                let again = Instance::new("a").with_limits(limits).with_metadata("n", n.to_string());
+                registry.register("own", again).await.unwrap();
+            }
+        }
+        assert_eq!(start.elapsed().as_secs(), 4, "{service}: one a second");
+    }
+}

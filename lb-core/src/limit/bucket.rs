@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::time::{Time, nanos};
 
+/// The interval of a rate of 0: nothing passes.
+const NEVER: u64 = u64::MAX;
+
 /// A token bucket that holds `rate · burst`, kept as the time at which it will be full again (the "theoretical
 /// arrival time" of ITU-T I.371). Taking and giving back is one compare-exchange each.
 #[derive(Debug, Default)]
@@ -21,40 +24,49 @@ impl Bucket {
     pub(crate) fn set(&self, per_minute: Option<u64>, burst: Duration) {
         let interval = match per_minute {
             None => 0,
-            Some(0) => u64::MAX >> 8,
+            Some(0) => NEVER,
             Some(n) => (60_000_000_000 / n).max(1),
         };
         self.interval.store(interval, Ordering::Relaxed);
-        self.depth.store(nanos(burst).max(interval), Ordering::Relaxed);
+        self.depth.store(nanos(burst).max(if interval == NEVER { 0 } else { interval }), Ordering::Relaxed);
     }
 
-    /// What `units` cost in nanoseconds, at most the whole bucket: a request larger than the bucket waits until it is
-    /// full instead of for ever.
+    /// What `units` cost in nanoseconds.
     fn price(&self, units: u64) -> u64 {
-        self.interval.load(Ordering::Relaxed).saturating_mul(units).min(self.depth.load(Ordering::Relaxed))
+        self.interval.load(Ordering::Relaxed).saturating_mul(units)
     }
 
-    /// Takes `units`, or says when that will be possible.
+    /// Takes `units`, or says when that will be possible. More than the bucket holds can be taken when it is full; who
+    /// comes next waits for all of it.
     pub(crate) fn take(&self, units: u64, now: Time) -> Result<(), Time> {
         let price = self.price(units);
         if price == 0 {
             return Ok(());
         }
+        if self.interval.load(Ordering::Relaxed) == NEVER {
+            return Err(Time::MAX);
+        }
         let (now, depth) = (now.as_nanos(), self.depth.load(Ordering::Relaxed));
         self.full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-                let next = full_at.max(now).saturating_add(price);
-                (next <= now.saturating_add(depth)).then_some(next)
+                let from = full_at.max(now);
+                let fits = from.saturating_add(price.min(depth)) <= now.saturating_add(depth);
+                fits.then(|| from.saturating_add(price))
             })
             .map(|_| ())
-            .map_err(|full_at| Time::from_nanos(full_at.saturating_add(price).saturating_sub(depth)))
+            .map_err(|full_at| {
+                Time::from_nanos(full_at.saturating_add(price.min(depth)).saturating_sub(depth))
+            })
     }
 
     /// When `units` can be taken; not later than `now` if at once.
     pub(crate) fn available_at(&self, units: u64, now: Time) -> Time {
         let (price, depth) = (self.price(units), self.depth.load(Ordering::Relaxed));
+        if price != 0 && self.interval.load(Ordering::Relaxed) == NEVER {
+            return Time::MAX;
+        }
         let full_at = self.full_at.load(Ordering::Relaxed).max(now.as_nanos());
-        Time::from_nanos(full_at.saturating_add(price).saturating_sub(depth)).max(now)
+        Time::from_nanos(full_at.saturating_add(price.min(depth)).saturating_sub(depth)).max(now)
     }
 
     /// Gives `units` back (a reservation that was not used).
@@ -75,8 +87,10 @@ impl Bucket {
 
     /// How full it is, from 0 to 1.
     pub(crate) fn fill(&self, now: Time) -> f64 {
-        if self.interval.load(Ordering::Relaxed) == 0 {
-            return 1.0;
+        match self.interval.load(Ordering::Relaxed) {
+            0 => return 1.0,
+            NEVER => return 0.0,
+            _ => {}
         }
         let depth = self.depth.load(Ordering::Relaxed).max(1) as f64;
         let missing = self.full_at.load(Ordering::Relaxed).saturating_sub(now.as_nanos()) as f64;
@@ -115,6 +129,27 @@ mod tests {
         bucket.take(1, start).unwrap();
         bucket.charge(2, start);
         assert_eq!(bucket.available_at(1, start), start + 3 * SECOND);
+    }
+
+    #[test]
+    fn more_than_it_holds_is_paid_in_full() {
+        let bucket = Bucket::default();
+        bucket.set(Some(60_000), SECOND); // 1,000 a second, 1,000 at once
+        let mut now = Time::after_origin(SECOND);
+        for _ in 0..30 {
+            now = bucket.available_at(10_000, now);
+            bucket.take(10_000, now).unwrap();
+        }
+        assert_eq!(now, Time::after_origin(SECOND) + 290 * SECOND);
+    }
+
+    #[test]
+    fn a_rate_of_zero_lets_nothing_pass() {
+        let bucket = Bucket::default();
+        bucket.set(Some(0), SECOND);
+        let now = Time::after_origin(SECOND);
+        assert_eq!((bucket.take(1, now), bucket.available_at(1, now)), (Err(Time::MAX), Time::MAX));
+        assert!(bucket.fill(now) < 1e-9);
     }
 
     #[test]

@@ -62,7 +62,9 @@ impl Limiter for DeclaredLimits {
     }
 
     fn release(&self) {
-        self.in_use.fetch_sub(1, Ordering::Relaxed);
+        // A request that began before the group had a limiter was not counted in.
+        let _ =
+            self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_use| in_use.checked_sub(1));
     }
 
     fn available_at(&self, cost: u64, now: Time) -> Time {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::{Limiter, LimiterFactory};
 use crate::limits::Limits;
@@ -16,14 +16,29 @@ pub struct QuotaGroup {
     key: Arc<str>,
     token: u64,
     rest: Rest,
-    limiter: Option<Arc<dyn Limiter>>,
+    /// Made when the first member declares something that needs one.
+    limiter: OnceLock<Arc<dyn Limiter>>,
+    factory: Arc<dyn LimiterFactory>,
     /// What each member declares. Touched only when the set of instances changes.
     declared: Mutex<BTreeMap<Arc<str>, Limits>>,
 }
 
 impl QuotaGroup {
-    fn new(key: Arc<str>, token: u64, limiter: Option<Arc<dyn Limiter>>) -> Self {
-        Self { key, token, rest: Rest::default(), limiter, declared: Mutex::default() }
+    fn new(
+        key: Arc<str>,
+        token: u64,
+        factory: &Arc<dyn LimiterFactory>,
+        limiter: Option<Arc<dyn Limiter>>,
+    ) -> Self {
+        let limiter = limiter.map_or_else(OnceLock::new, OnceLock::from);
+        Self {
+            key,
+            token,
+            rest: Rest::default(),
+            limiter,
+            factory: Arc::clone(factory),
+            declared: Mutex::default(),
+        }
     }
 
     /// The group's name.
@@ -42,44 +57,51 @@ impl QuotaGroup {
 
     /// What is left of the quota, from 0 to 1.
     pub fn headroom(&self, now: Time) -> f64 {
-        self.limiter.as_ref().map_or(1.0, |limiter| limiter.headroom(now))
+        self.limiter.get().map_or(1.0, |limiter| limiter.headroom(now))
     }
 
     /// The limiter, if the group has one.
     pub(crate) fn limiter(&self) -> Option<&dyn Limiter> {
-        self.limiter.as_deref()
+        self.limiter.get().map(|limiter| &**limiter)
     }
 
     #[inline]
     pub(crate) fn try_acquire(&self, cost: u64, now: &LazyNow<'_>) -> Result<(), Time> {
-        match &self.limiter {
+        match self.limiter.get() {
             Some(limiter) => limiter.try_acquire(cost, now.get()),
             None => Ok(()),
         }
     }
 
     pub(crate) fn release(&self) {
-        if let Some(limiter) = &self.limiter {
+        if let Some(limiter) = self.limiter.get() {
             limiter.release();
         }
     }
 
     pub(crate) fn available_at(&self, cost: u64, now: Time) -> Time {
         let rest = self.rest.get(now).map_or(now, |(until, _)| until);
-        self.limiter.as_ref().map_or(rest, |limiter| rest.max(limiter.available_at(cost, now)))
+        self.limiter.get().map_or(rest, |limiter| rest.max(limiter.available_at(cost, now)))
     }
 
     /// Notes what the member `id` of `service` declares (`None`: it is gone); the smallest declarations count.
     pub(crate) fn declare(&self, service: &str, id: &str, limits: Option<Limits>) {
-        let Some(limiter) = &self.limiter else { return };
         let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
         let member = Arc::from(format!("{service}/{id}"));
         match limits {
             Some(limits) => declared.insert(member, limits),
             None => declared.remove(&member),
         };
-        let smallest = declared.values().copied().reduce(smallest);
-        limiter.declare(smallest.unwrap_or(Limits::NONE));
+        let smallest = declared.values().copied().reduce(smallest).unwrap_or(Limits::NONE);
+        match self.limiter.get() {
+            Some(limiter) => limiter.declare(smallest),
+            None => {
+                if let Some(limiter) = self.factory.limiter(&self.key, smallest) {
+                    // Under the lock: nobody else sets it.
+                    let _ = self.limiter.set(limiter);
+                }
+            }
+        }
     }
 }
 
@@ -130,7 +152,7 @@ impl QuotaGroups {
         let Some(name) = instance.quota_group() else {
             let key: Arc<str> = format!("{service}/{}", instance.id()).into();
             let limiter = self.factory.limiter(&key, limits)?;
-            return Some(Arc::new(QuotaGroup::new(key, self.token(), Some(limiter))));
+            return Some(Arc::new(QuotaGroup::new(key, self.token(), &self.factory, Some(limiter))));
         };
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get(name).and_then(Weak::upgrade) {
@@ -138,8 +160,12 @@ impl QuotaGroups {
         }
         groups.retain(|_, group| group.strong_count() > 0);
         let key: Arc<str> = name.into();
-        let group =
-            Arc::new(QuotaGroup::new(Arc::clone(&key), self.token(), self.factory.limiter(name, limits)));
+        let group = Arc::new(QuotaGroup::new(
+            Arc::clone(&key),
+            self.token(),
+            &self.factory,
+            self.factory.limiter(name, limits),
+        ));
         groups.insert(key, Arc::downgrade(&group));
         Some(group)
     }

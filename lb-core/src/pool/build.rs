@@ -73,11 +73,22 @@ impl<I: ServiceInstance> Members<I> {
                 (Arc::clone(place.member.state()), place.member.quota_group().cloned())
             }
             known => {
+                // A quota of its own stays the instance's own, with what is used of it.
+                let own = known.filter(|_| entry.instance.quota_group().is_none()).and_then(|place| {
+                    let alone = place.member.instance().quota_group().is_none();
+                    place.member.quota_group().filter(|_| alone).cloned()
+                });
                 let known = known.map(|place| Arc::clone(place.member.state()));
                 let state = known.unwrap_or_else(|| self.state_of(id));
                 // The instance is another one: what was held against the old one does not count any more.
                 self.home.health.pardon(&state, now);
-                let group = groups.group_of(&self.home.service, &*entry.instance);
+                let group = match own {
+                    Some(own) => {
+                        own.rest().clear();
+                        Some(own)
+                    }
+                    None => groups.group_of(&self.home.service, &*entry.instance),
+                };
                 (state, group)
             }
         };
