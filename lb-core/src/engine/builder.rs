@@ -9,6 +9,7 @@ use super::balancer::{Inner, LoadBalancer};
 use super::clock::EngineClock;
 use super::directory::Directory;
 use super::random::Random;
+use crate::check::HealthCheck;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory};
@@ -41,6 +42,7 @@ pub struct Builder<I: ServiceInstance, L = LoadBalancer<I>> {
     strategy: Option<Arc<dyn Strategy<I>>>,
     factory: Option<Arc<dyn StrategyFactory<I>>>,
     limiters: Arc<dyn LimiterFactory>,
+    health_check: Option<Arc<dyn HealthCheck<I>>>,
     config: ServiceConfig,
     seed: Option<u64>,
     idle: Duration,
@@ -55,6 +57,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             strategy: None,
             factory: None,
             limiters: Arc::new(DeclaredLimiters),
+            health_check: None,
             config: ServiceConfig::default(),
             seed: None,
             idle: Duration::from_secs(600),
@@ -78,6 +81,13 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
     /// Makes the limiters of quota groups. Default: [`DeclaredLimiters`].
     pub fn limiters(mut self, limiters: impl LimiterFactory) -> Self {
         self.limiters = Arc::new(limiters);
+        self
+    }
+
+    /// Checks the instances of all services whose configuration does not switch it off, in the background, beginning
+    /// with the first call to a service and for as long as it is in use. Default: nobody is checked.
+    pub fn health_check(mut self, check: impl HealthCheck<I>) -> Self {
+        self.health_check = Some(Arc::new(check));
         self
     }
 
@@ -117,7 +127,13 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             Some(seed) => Random::Seeded(SeededRandom::new(seed)),
             None => Random::Thread(ThreadRandom),
         };
-        let directory = Directory::new(self.registry, Arc::new(context), EngineClock::start(), self.idle);
+        let directory = Directory::new(
+            self.registry,
+            self.health_check,
+            Arc::new(context),
+            EngineClock::start(),
+            self.idle,
+        );
         LoadBalancer::from_inner(Inner { directory, random }).into()
     }
 }

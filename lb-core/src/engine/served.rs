@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::clock::EngineClock;
 use super::directory::Directory;
+use super::health_checks;
 use super::queue::Queue;
 use crate::instance::ServiceInstance;
 use crate::pool::{Pool, PoolContext, ServiceStats};
@@ -28,7 +29,8 @@ pub(crate) struct Served<I> {
     used: AtomicBool,
     /// Whether the task that follows the registry runs: it does unless its runtime has gone.
     driven: AtomicBool,
-    driver: Mutex<Option<AbortHandle>>,
+    /// The tasks: the one that follows the registry, and the one that checks the instances.
+    tasks: Mutex<Vec<AbortHandle>>,
     directory: Weak<Directory<I>>,
     idle: Duration,
     this: Weak<Self>,
@@ -62,7 +64,7 @@ impl<I: ServiceInstance> Served<I> {
             _watch: watch,
             used: AtomicBool::new(true),
             driven: AtomicBool::new(false),
-            driver: Mutex::new(None),
+            tasks: Mutex::default(),
             directory: Weak::clone(directory),
             idle,
             this: Weak::clone(this),
@@ -118,8 +120,16 @@ impl<I: ServiceInstance> Served<I> {
         }
         let ended = Ended(Weak::clone(&self.this));
         let task = follow(ended, self.reader.clone(), Weak::clone(&self.directory), self.idle);
-        let task = runtime.spawn(task).abort_handle();
-        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        let mut tasks = vec![runtime.spawn(task).abort_handle()];
+        if let Some(check) = self.directory.upgrade().and_then(|directory| directory.health_check().cloned())
+        {
+            let checks = health_checks::run(check, Weak::clone(&self.this), self.clock);
+            tasks.push(runtime.spawn(checks).abort_handle());
+        }
+        let mut running = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in std::mem::replace(&mut *running, tasks) {
+            task.abort();
+        }
         true
     }
 }
@@ -170,9 +180,8 @@ async fn follow<I: ServiceInstance>(
 
 impl<I> Drop for Served<I> {
     fn drop(&mut self) {
-        let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(driver) = driver.take() {
-            driver.abort();
+        for task in self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
         }
     }
 }

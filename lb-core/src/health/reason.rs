@@ -37,6 +37,11 @@ pub enum EjectionReason {
     },
     /// It was probed, and failed.
     Probe,
+    /// So many health checks in a row failed.
+    HealthCheck {
+        /// How many, when it was taken out or since.
+        failures: u32,
+    },
 }
 
 impl fmt::Display for EjectionReason {
@@ -53,6 +58,7 @@ impl fmt::Display for EjectionReason {
                 write!(f, "{failure_percent} % of {requests} requests failed")
             }
             Self::Probe => f.write_str("a probe failed"),
+            Self::HealthCheck { failures } => write!(f, "{failures} health checks in a row failed"),
         }
     }
 }

@@ -11,12 +11,12 @@ use super::build::Members;
 use super::outcome::{self, Effect};
 use super::published::Published;
 use super::stats::{InstanceStats, ServiceStats};
-use crate::config::{CallPolicy, ServiceConfig, StrategySpec};
+use crate::config::{CallPolicy, HealthCheckConfig, ServiceConfig, StrategySpec};
 use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
-use crate::member::{Home, Lease, Member, RestReason};
+use crate::member::{Home, Lease, Member, MemberSet, RestReason};
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
 use crate::signal::Signal;
@@ -321,6 +321,31 @@ impl<I: ServiceInstance> Pool<I> {
 
     fn health(&self) -> &PoolHealth {
         &self.home.health
+    }
+
+    /// Chance that no call has to do with.
+    pub(crate) fn chance(&self) -> &dyn RandomSource {
+        self.health().chance()
+    }
+
+    /// How the instances are to be checked.
+    pub(crate) fn health_check(&self) -> HealthCheckConfig {
+        self.health().health_check()
+    }
+
+    /// A health check of a member has ended: enough in a row take it out, or bring it back.
+    pub fn checked(&self, member: &Member<I>, passed: bool, now: Time) {
+        self.health().checked(member.state(), passed, now);
+    }
+
+    /// The members that can be picked from.
+    pub(crate) fn members(&self) -> MemberSet<I> {
+        self.published.load().set.clone()
+    }
+
+    /// Whether `set` is still the one that picks are made from.
+    pub(crate) fn is_set(&self, set: &MemberSet<I>) -> bool {
+        self.published.load().set.is_same(set)
     }
 
     /// The earliest time at which somebody could be picked by a new round: `now` if somebody can at once, `None` if
