@@ -36,6 +36,7 @@ mod instance;
 pub mod limit;
 mod limits;
 pub mod member;
+mod meters;
 mod options;
 pub mod plan;
 pub mod pool;

@@ -114,6 +114,8 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
 
     /// Builds it. Starts nothing: a service is looked up by its first call.
     pub fn build(self) -> L {
+        #[cfg(feature = "metrics")]
+        crate::meters::describe();
         let mut context = PoolContext::with_limiters(self.limiters);
         if let Some(strategy) = self.strategy {
             context.strategy = strategy;

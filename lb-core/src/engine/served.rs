@@ -13,9 +13,13 @@ use super::directory::Directory;
 use super::health_checks;
 use super::queue::Queue;
 use crate::instance::ServiceInstance;
+use crate::meters::METERED;
 use crate::pool::{Pool, PoolContext, ServiceStats};
 use crate::registry::{SnapshotReader, SnapshotWatch};
 use crate::time::Clock;
+
+/// How often gauges are brought up to date.
+const PUBLISH: Duration = Duration::from_secs(5);
 
 /// A pool in service.
 pub(crate) struct Served<I> {
@@ -102,6 +106,11 @@ impl<I: ServiceInstance> Served<I> {
         !self.used.load(Ordering::Relaxed) && self.queue.is_empty() && !self.pool.is_busy()
     }
 
+    /// Brings the gauges of the metrics up to date.
+    pub(crate) fn publish(&self) {
+        self.pool.meters().publish(|| self.stats());
+    }
+
     pub(crate) fn stats(&self) -> ServiceStats {
         self.pool.stats(self.queue.len(), self.clock.now())
     }
@@ -157,6 +166,8 @@ async fn follow<I: ServiceInstance>(
     let mut idle_check = tokio::time::interval(idle);
     idle_check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     idle_check.tick().await;
+    let mut publishing = tokio::time::interval(PUBLISH);
+    publishing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (served, mut gone) = (&ended.0, false);
     loop {
         tokio::select! {
@@ -167,6 +178,10 @@ async fn follow<I: ServiceInstance>(
                 if gone {
                     tracing::warn!(service = %served.pool.service(), "the registry is gone; its last snapshot stays in force");
                 }
+            }
+            _ = publishing.tick(), if METERED => {
+                let Some(served) = served.upgrade() else { return };
+                served.publish();
             }
             _ = idle_check.tick() => {
                 let (Some(served), Some(directory)) = (served.upgrade(), directory.upgrade()) else { return };

@@ -16,6 +16,7 @@ use super::status::HealthState;
 use crate::config::{HealthCheckConfig, OutlierDetection, ServiceConfig, SlowStart};
 use crate::failure::FailureKind;
 use crate::member::MemberState;
+use crate::meters::Meters;
 use crate::random::{RandomSource, SeededRandom};
 use crate::signal::Signal;
 use crate::time::Time;
@@ -30,6 +31,7 @@ const SET_ASIDE_MAX: Duration = Duration::from_secs(3600);
 pub(crate) struct PoolHealth {
     service: Arc<str>,
     signal: Arc<Signal>,
+    meters: Arc<Meters>,
     settings: ArcSwap<Settings>,
     book: Mutex<Book>,
     /// [`Mode`], for picks.
@@ -61,13 +63,20 @@ impl Settings {
 }
 
 impl PoolHealth {
-    pub(crate) fn new(service: Arc<str>, signal: Arc<Signal>, config: &ServiceConfig, seed: u64) -> Self {
+    pub(crate) fn new(
+        service: Arc<str>,
+        signal: Arc<Signal>,
+        meters: Arc<Meters>,
+        config: &ServiceConfig,
+        seed: u64,
+    ) -> Self {
         // Pools of one balancer shall not draw the same numbers.
         let seed =
             service.bytes().fold(seed, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
         Self {
             service,
             signal,
+            meters,
             settings: ArcSwap::from_pointee(Settings::of(config)),
             book: Mutex::default(),
             mode: AtomicU8::new(Mode::Normal as u8),
@@ -374,6 +383,7 @@ impl PoolHealth {
 
     pub(super) fn tell_ejected(&self, state: &MemberState, reason: EjectionReason, time: Duration) {
         tracing::warn!(service = %self.service, instance = %state.id(), %reason, ?time, "instance ejected");
+        self.meters.ejected(&reason);
         self.signal.wake_waiting();
     }
 
@@ -400,6 +410,7 @@ impl PoolHealth {
         gate.release_probe();
         if readmitted {
             tracing::info!(service = %self.service, instance = %state.id(), reason, "instance readmitted");
+            self.meters.readmitted();
             self.signal.wake_waiting();
         }
     }

@@ -44,6 +44,20 @@ pub enum EjectionReason {
     },
 }
 
+impl EjectionReason {
+    /// The name in statistics and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::SuccessRate { .. } => "success_rate",
+            Self::Outlier { .. } => "outlier",
+            Self::FailurePercentage { .. } => "failure_percentage",
+            Self::Probe => "probe",
+            Self::HealthCheck { .. } => "health_check",
+        }
+    }
+}
+
 impl fmt::Display for EjectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -17,6 +17,7 @@ use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
 use crate::member::{Home, Lease, Member, MemberSet, RestReason};
+use crate::meters::Meters;
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
 use crate::signal::Signal;
@@ -118,9 +119,15 @@ impl<I: ServiceInstance> Pool<I> {
         Arc::new_cyclic(|this| {
             let signal = Arc::clone(&context.signal);
             let service = service.into();
-            let health =
-                PoolHealth::new(Arc::clone(&service), Arc::clone(&signal), &context.config, context.seed);
-            let home = Home { service, signal, pool: Weak::clone(this), health };
+            let meters = Arc::new(Meters::new(&service));
+            let health = PoolHealth::new(
+                Arc::clone(&service),
+                Arc::clone(&signal),
+                Arc::clone(&meters),
+                &context.config,
+                context.seed,
+            );
+            let home = Home { service, signal, pool: Weak::clone(this), health, meters };
             Self::at_home(Arc::new(home), context, now)
         })
     }
@@ -294,6 +301,7 @@ impl<I: ServiceInstance> Pool<I> {
 
     /// Takes an outcome in: counts it, rests or sets aside the instance if that follows, tells the strategy.
     pub fn record(&self, member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
+        self.meters().attempt(outcome);
         let effect = outcome::apply(member, outcome, now);
         let published = self.published.load();
         if published.interest.outcomes {
@@ -323,6 +331,10 @@ impl<I: ServiceInstance> Pool<I> {
         &self.home.health
     }
 
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.home.meters
+    }
+
     /// Chance that no call has to do with.
     pub(crate) fn chance(&self) -> &dyn RandomSource {
         self.health().chance()
@@ -335,6 +347,7 @@ impl<I: ServiceInstance> Pool<I> {
 
     /// A health check of a member has ended: enough in a row take it out, or bring it back.
     pub fn checked(&self, member: &Member<I>, passed: bool, now: Time) {
+        self.meters().checked(passed);
         self.health().checked(member.state(), passed, now);
     }
 
