@@ -33,6 +33,11 @@ pub mod strategy {
     pub use lb_strategies::*;
 }
 
+/// What providers say of quotas in headers and bodies, for classifiers and closures of your own.
+pub mod headers {
+    pub use lb_core::headers::*;
+}
+
 /// Quotas: what authors of limiters need.
 pub mod limit {
     pub use lb_core::limit::*;
