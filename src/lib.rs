@@ -9,7 +9,7 @@ mod balancer;
 pub mod docs;
 
 pub use balancer::LoadBalancer;
-pub use lb_core::limit::QuotaHint;
+pub use lb_core::limit::{QuotaHint, QuotaSource, QuotaStatus};
 pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{

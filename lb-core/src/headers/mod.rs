@@ -243,7 +243,8 @@ mod tests {
                 prop_assert!(bounded(retry_after(|_| Some(value), now)));
                 let hint = quota_hint(|_| Some(value), now);
                 prop_assert!(bounded(hint.reset_after) && bounded(hint.tokens_reset_after));
-                prop_assert!(bounded(retry_info(&format!(r#"{{"retryDelay":"{value}"}}"#))));
+                let body = serde_json::json!({ "retryDelay": value }).to_string();
+                prop_assert!(bounded(retry_info(&body)), "{}", body);
             }
         }
     }
