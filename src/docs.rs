@@ -6,6 +6,7 @@
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
 #[doc = "[operations]: operations"]
+#[doc = "[quotas]: quotas"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
@@ -18,6 +19,9 @@ pub mod operations {}
 
 #[doc = include_str!("../docs/chapters/health.md")]
 pub mod health {}
+
+#[doc = include_str!("../docs/chapters/quotas.md")]
+pub mod quotas {}
 
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
 
-use crate::{Priority, Random, RoundRobin, ZoneAware};
+use crate::{LeastUsed, Priority, Random, RoundRobin, ZoneAware};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -124,6 +124,7 @@ macro_rules! built_in {
 built_in! {
     RoundRobin,
     Random,
+    LeastUsed,
 }
 
 fn build<I: ServiceInstance>(

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`RoundRobin`] | `round_robin` | by default: strictly in order, and cheap |
 //! | [`Random`] | `random` | several threads pick at a very high rate among many members, or clients must not walk in step |
+//! | [`LeastUsed`] | `least_used` | instances have quotas of different sizes, and bursts are to find room everywhere |
 //! | [`Priority`] | `priority` | some instances are to serve only what others cannot; around another strategy |
 //! | [`ZoneAware`] | `zone_aware` | a request to another zone costs time or money; around another strategy |
 //!
@@ -13,6 +14,7 @@ mod alias;
 mod built_in;
 mod groups;
 mod inner;
+mod least_used;
 mod priority;
 mod random;
 mod shares;
@@ -20,6 +22,7 @@ mod zone_aware;
 
 pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
 pub use lb_core::strategy::RoundRobin;
+pub use least_used::LeastUsed;
 pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;
 pub use zone_aware::{ZoneAware, ZoneState, zone_shares};

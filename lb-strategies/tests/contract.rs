@@ -5,11 +5,16 @@ use std::sync::Arc;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::testing::{StrategyContract, strategy_contract};
 use lb_core::{Instance, StrategySpec};
-use lb_strategies::{BuiltInStrategies, Random};
+use lb_strategies::{BuiltInStrategies, LeastUsed, Random};
 
 #[test]
 fn random() {
     strategy_contract(Random::new);
+}
+
+#[test]
+fn least_used() {
+    strategy_contract(LeastUsed::new);
 }
 
 #[test]
