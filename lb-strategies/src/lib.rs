@@ -13,6 +13,7 @@ mod alias;
 mod built_in;
 mod groups;
 mod inner;
+mod params;
 mod priority;
 mod random;
 mod shares;
