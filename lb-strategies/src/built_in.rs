@@ -6,7 +6,7 @@ use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
-use crate::{Priority, Random, RoundRobin, ZoneAware};
+use crate::{Jump, Ketama, Maglev, Priority, Random, Rendezvous, RingHash, RoundRobin, ZoneAware};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -148,6 +148,11 @@ built_in! {
         // By quota.
 
         // By hash.
+        Jump,
+        Ketama,
+        Maglev,
+        Rendezvous,
+        RingHash,
     }
     wrapping {
         // By tier and zone.
