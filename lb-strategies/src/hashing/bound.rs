@@ -20,9 +20,10 @@ impl LoadFactor {
     /// From the parameter `load_factor` of the strategy `name`.
     pub(super) fn parse(name: &str, factor: Option<f64>) -> Result<Option<Self>, StrategyError> {
         match factor {
-            Some(factor) if factor < 1.0 => {
-                Err(invalid(name, format!("`load_factor` is at least 1, not {factor}; without it there is no bound")))
-            }
+            Some(factor) if factor < 1.0 => Err(invalid(
+                name,
+                format!("`load_factor` is at least 1, not {factor}; without it there is no bound"),
+            )),
             factor => Ok(factor.map(Self::new)),
         }
     }

@@ -33,7 +33,8 @@ use super::picker::{HashPicker, PROBES, Table};
 ///
 /// A key whose member is not eligible is hashed again, up to 64 times; then one of the eligible is taken by rendezvous
 /// hashing. A request without a key is given a random one. A member that is eased in ([slow
-/// start](lb_core::SlowStart)) takes its keys over one by one, each once.
+/// start](lb_core::SlowStart)) takes its keys over one by one, each once; until then they go where they would if it were
+/// not eligible.
 ///
 /// A pick is O(log n), about 5 ns per doubling, times the largest weight over the mean; O(number of members) if hardly any
 /// is eligible. No lock, no allocation. A new set costs O(n log n).

@@ -36,14 +36,15 @@ use super::ring::Ring;
 /// use lb_strategies::{Ketama, ketama_hash};
 ///
 /// let bench = StrategyBench::new(Ketama::new(), 7).with_equal_members(5);
+/// let tried = Exclusions::new();
 /// let served_by = |key: &str| {
 ///     let hash_key = Some(ketama_hash(key.as_bytes()));
-///     let request = PickRequest { hash_key, ..PickRequest::new(&Exclusions::NONE) };
+///     let request = PickRequest { hash_key, ..PickRequest::new(&tried) };
 ///     let lease = bench.pool().acquire(request, &bench.now(), bench.random())?;
-///     Ok::<_, lb_core::decide::NoPick>(lease.member().id().clone())
+///     Ok::<_, lb_core::pool::NoPick>(lease.member().id().clone())
 /// };
 /// assert_eq!(served_by("user-42")?, served_by("user-42")?);
-/// # Ok::<_, lb_core::decide::NoPick>(())
+/// # Ok::<_, lb_core::pool::NoPick>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ketama {
@@ -159,7 +160,8 @@ mod tests {
         let of = |kind| lines.iter().filter(move |line| line[0] == kind);
         let set = set(of("server").map(|line| (line[1], line[2].parse().unwrap())));
         let KetamaTable(ring) = table((), &set);
-        let points: Vec<_> = ring.points().map(|(point, slot)| (point >> 32, ids(&set, [slot]).remove(0))).collect();
+        let points: Vec<_> =
+            ring.points().map(|(point, slot)| (point >> 32, ids(&set, [slot]).remove(0))).collect();
         let count = of("count").next().unwrap()[1].parse::<usize>().unwrap();
         assert_eq!(points.len(), count);
         assert!(of("point").count() > 30);

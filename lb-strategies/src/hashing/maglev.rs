@@ -35,7 +35,7 @@ use crate::params::{in_range, invalid};
 /// times; then one of the eligible is taken by rendezvous hashing. So what a member cannot serve is spread evenly over
 /// all others, and a key still goes to the same one as long as the same members are eligible. A request without a
 /// key is given a random one. A member that is eased in ([slow start](lb_core::SlowStart)) takes its keys over one by
-/// one, each once.
+/// one, each once; until then they go where they would if it were not eligible.
 ///
 /// A pick is O(1), or O(number of members) if hardly any is eligible; no lock, no allocation. A new set costs a few
 /// milliseconds with the default size (O(size · log size)), on the side of whoever applies it, never of a pick or of a
@@ -264,7 +264,8 @@ mod tests {
                 members.rotate_left(1);
                 let members: Vec<_> = members.iter().map(|id| (&**id, 1)).collect();
                 let table = owners(7, &members);
-                let expected: Vec<_> = line[2..].iter().map(|i| format!("{host}{}", 90 + i.parse::<u32>().unwrap())).collect();
+                let expected: Vec<_> =
+                    line[2..].iter().map(|i| format!("{host}{}", 90 + i.parse::<u32>().unwrap())).collect();
                 assert_eq!(table, expected);
             }
             tables += 1;
@@ -279,8 +280,11 @@ mod tests {
     /// The rule as it is written in the source, looking at everybody in every round.
     #[test]
     fn the_order_by_weight_is_the_rule_s() {
-        for weights in [&[1_u32, 2][..], &[3, 1, 2, 3], &[100, 1, 1, 1], &[u32::MAX, 1, 7], &[5, 4, 3, 2, 1, 1]] {
-            let members: Vec<_> = weights.iter().enumerate().map(|(i, weight)| (format!("m{i}"), *weight)).collect();
+        for weights in
+            [&[1_u32, 2][..], &[3, 1, 2, 3], &[100, 1, 1, 1], &[u32::MAX, 1, 7], &[5, 4, 3, 2, 1, 1]]
+        {
+            let members: Vec<_> =
+                weights.iter().enumerate().map(|(i, weight)| (format!("m{i}"), *weight)).collect();
             let members: Vec<_> = members.iter().map(|(id, weight)| (&**id, *weight)).collect();
             let set = set(members.iter().copied());
             let sources = super::super::nodes::sources(&set, str::cmp);
@@ -320,7 +324,10 @@ mod tests {
         assert_eq!(Maglev::from_params(&json!({ "table_size": 5_000_011 })).unwrap().table_size, 5_000_011);
         assert_eq!(Maglev::from_params(&json!({})).unwrap().table_size, 65_537);
         for (params, part) in [
-            (json!({ "table_size": 65_536 }), "`table_size` is a prime, which 65536 is not; the next prime is 65537"),
+            (
+                json!({ "table_size": 65_536 }),
+                "`table_size` is a prime, which 65536 is not; the next prime is 65537",
+            ),
             (json!({ "table_size": 1 }), "`table_size` is from 2 to 5000011, not 1"),
             (json!({ "table_size": 5_000_012 }), "from 2 to 5000011"),
             (json!({ "load_factor": 0.5 }), "`load_factor`"),

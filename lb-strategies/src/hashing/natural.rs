@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn numbers_are_counted() {
-        let sorted = ["", "7", "10", "a", "a-1", "a-1-10", "a-2", "a-002", "a-10", "a-10b", "a-11", "b", "web"];
+        let sorted =
+            ["", "7", "10", "a", "a-1", "a-1-10", "a-2", "a-002", "a-10", "a-10b", "a-11", "b", "web"];
         for (i, a) in sorted.iter().enumerate() {
             for (j, b) in sorted.iter().enumerate() {
                 let expected = if (*a, *b) == ("a-2", "a-002") || (*a, *b) == ("a-002", "a-2") {

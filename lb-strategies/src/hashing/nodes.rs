@@ -45,11 +45,8 @@ pub(super) struct Nodes(Box<[Node]>);
 
 impl Nodes {
     pub(super) fn new(sources: &[Source<'_>]) -> Self {
-        let node = |source: &Source<'_>| Node {
-            id: id_hash(source.id),
-            slot: source.slot,
-            weight: source.weight,
-        };
+        let node =
+            |source: &Source<'_>| Node { id: id_hash(source.id), slot: source.slot, weight: source.weight };
         Self(sources.iter().map(node).collect())
     }
 
@@ -69,7 +66,9 @@ impl Nodes {
             if first.is_some() && u >= earliest * f64::from(node.weight) {
                 continue;
             }
-            let Some(member) = choice.eligible(node.slot).filter(|member| choice.has_room(member)) else { continue };
+            let Some(member) = choice.eligible(node.slot).filter(|member| choice.has_room(member)) else {
+                continue;
+            };
             let time = arrival(u, choice.candidates.weight(member));
             if first.is_none() || time < earliest {
                 (first, earliest) = (Some(node.slot), time);

@@ -42,15 +42,16 @@ use crate::params::{in_range, invalid};
 /// use lb_strategies::RingHash;
 ///
 /// let bench = StrategyBench::new(RingHash::new(), 7).with_equal_members(5);
+/// let tried = Exclusions::new();
 /// let served_by = |key| {
-///     let request = PickRequest { hash_key: Some(key), ..PickRequest::new(&Exclusions::NONE) };
+///     let request = PickRequest { hash_key: Some(key), ..PickRequest::new(&tried) };
 ///     let lease = bench.pool().acquire(request, &bench.now(), bench.random())?;
-///     Ok::<_, lb_core::decide::NoPick>(lease.member().id().clone())
+///     Ok::<_, lb_core::pool::NoPick>(lease.member().id().clone())
 /// };
 /// let before = served_by(12345)?;
 /// bench.put(lb_core::Instance::new("unrelated"));
 /// assert_eq!(served_by(12345)?, before);
-/// # Ok::<_, lb_core::decide::NoPick>(())
+/// # Ok::<_, lb_core::pool::NoPick>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RingHash {
@@ -147,9 +148,13 @@ impl RingHash {
         }
         if let Some(points) = params.points_per_member {
             if params.min_ring_size.is_some() {
-                return Err(invalid(Self::NAME, "`points_per_member` and `min_ring_size` exclude each other"));
+                return Err(invalid(
+                    Self::NAME,
+                    "`points_per_member` and `min_ring_size` exclude each other",
+                ));
             }
-            strategy = strategy.points_per_member(in_range(Self::NAME, "points_per_member", points, 1..=LIMIT)?);
+            strategy =
+                strategy.points_per_member(in_range(Self::NAME, "points_per_member", points, 1..=LIMIT)?);
         }
         strategy.load_factor = LoadFactor::parse(Self::NAME, params.load_factor)?;
         Ok(strategy)
@@ -250,10 +255,12 @@ mod tests {
         for hosts in [HOSTS, reversed] {
             let set = set(hosts.map(|host| (host, 1)));
             let RingTable(ring) = table(sized(12), &set);
-            let points: Vec<_> = ring.points().map(|(point, slot)| (ids(&set, [slot]).remove(0), point)).collect();
+            let points: Vec<_> =
+                ring.points().map(|(point, slot)| (ids(&set, [slot]).remove(0), point)).collect();
             let lines: Vec<_> = lines(REFERENCE).collect();
             let of = |kind| lines.iter().filter(move |line| line[0] == kind);
-            let expected: Vec<_> = of("point").map(|line| (line[2].to_owned(), line[1].parse().unwrap())).collect();
+            let expected: Vec<_> =
+                of("point").map(|line| (line[2].to_owned(), line[1].parse().unwrap())).collect();
             assert_eq!((points, of("lookup").count()), (expected, 5));
             for line in of("lookup") {
                 let owner = ring.walk(line[1].parse().unwrap()).next();
@@ -296,7 +303,10 @@ mod tests {
         let parse = |params| RingHash::from_params(&params);
         assert_eq!(parse(json!({ "min_ring_size": 2048 })).unwrap().size, sized(2048));
         assert_eq!(parse(json!({ "min_ring_size": 100_000 })).unwrap().size.max, 100_000);
-        assert_eq!(parse(json!({ "max_ring_size": 100 })).unwrap().size, RingHash::new().max_ring_size(100).size);
+        assert_eq!(
+            parse(json!({ "max_ring_size": 100 })).unwrap().size,
+            RingHash::new().max_ring_size(100).size
+        );
         for (params, part) in [
             (json!({ "min_ring_size": 0 }), "`min_ring_size` is from 1 to 8388608, not 0"),
             (json!({ "max_ring_size": 9_000_000 }), "`max_ring_size` is from 1 to 8388608"),

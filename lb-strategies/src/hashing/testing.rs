@@ -1,8 +1,8 @@
 //! What tests of tables share.
 
+use lb_core::Instance;
 use lb_core::strategy::{MemberSet, Slot};
 use lb_core::testing::StrategyBench;
-use lb_core::Instance;
 
 use super::nodes::sources;
 use super::picker::Table;
