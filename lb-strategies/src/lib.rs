@@ -10,7 +10,9 @@
 //! [`BuiltInStrategies`] knows all of them by name, for configuration that comes from a registry.
 
 mod alias;
+mod aperture;
 mod built_in;
+mod client;
 mod groups;
 mod hashing;
 mod inner;
@@ -18,11 +20,17 @@ mod params;
 mod priority;
 mod random;
 mod shares;
+mod sticky;
+mod subset;
 mod zone_aware;
 
-pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
+pub use aperture::Aperture;
+pub use built_in::{BuiltInStrategies, BuiltInStrategiesHere};
+pub use client::{ClientIndex, InvalidClientIndex};
 pub use hashing::{Jump, Ketama, Maglev, Rendezvous, RingHash, ketama_hash};
 pub use lb_core::strategy::RoundRobin;
 pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;
+pub use sticky::Sticky;
+pub use subset::Subset;
 pub use zone_aware::{ZoneAware, ZoneState, zone_shares};
