@@ -6,7 +6,10 @@ use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
-use crate::{Priority, Random, RoundRobin, ZoneAware};
+use crate::{
+    Auto, LeastRequest, Ordered, PeakEwma, Priority, Random, RoundRobin, SmoothWeighted, StaticStride,
+    ZoneAware,
+};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -142,8 +145,16 @@ built_in! {
         // In turn or by chance.
         Random,
         RoundRobin,
+        SmoothWeighted,
+        StaticStride,
 
         // By load.
+        Auto,
+        LeastRequest,
+        PeakEwma,
+
+        // By preference.
+        Ordered,
 
         // By quota.
 

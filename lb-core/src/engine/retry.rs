@@ -233,7 +233,8 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             && step.limit.is_some_and(|limit| limit.is_deadline)
             && self.plan.as_ref().is_some_and(|plan| !plan.deadline_is_timeout(elapsed));
         let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
-        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
+        let timeout = step.limit.map(|limit| limit.at.since(step.at));
+        let outcome = Outcome { kind, elapsed, timeout, at: step.now };
         let attempt = u32::try_from(self.trail.len()).unwrap_or(u32::MAX);
         record_attempt(&step.member, &outcome, Some(attempt), step.now);
         tracing::debug!(
