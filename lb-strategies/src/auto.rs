@@ -24,8 +24,8 @@ use crate::params::in_range;
 /// one that is slow, hangs or fails is left out as by a latency-aware strategy, however idle it looks. The guards against the traps of both
 /// are those of [`PeakEwma`](crate::PeakEwma). An instance that has a quota counts with what is left of it as with so much less weight.
 ///
-/// O(1) expected in a large set while most members are eligible and none weighs more than eight times the mean; else
-/// O(number of members). Reads the clock once. No lock, no allocation. A new set costs O(1).
+/// O(1) expected in a large set while most members are eligible; else O(number of members). Reads the clock once. No lock, no allocation. A new set costs O(1), or O(number of
+/// members) if some member weighs more than eight times the mean.
 ///
 /// ```
 /// use std::time::Duration;
@@ -195,8 +195,8 @@ impl<I> AutoPicker<I> {
     }
 
     fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let (set, mean) = (&self.learner.set, self.learner.fleet.load());
-        let drawn = self.reach.draw(candidates, set)?;
+        let mean = self.learner.fleet.load();
+        let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
         let mut best = drawn.first();
         let mut seen = self.look(candidates, candidates.member(best)?, usual);
         for slot in &drawn.as_slice()[1..] {

@@ -7,8 +7,8 @@ use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
 use crate::{
-    Auto, LeastRequest, Ordered, PeakEwma, Priority, Random, RoundRobin, SmoothWeighted, StaticStride,
-    ZoneAware,
+    Auto, LeastRequest, Ordered, PeakEwma, Prequal, Priority, Random, RoundRobin, SmoothWeighted,
+    StaticStride, ZoneAware,
 };
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
@@ -152,6 +152,7 @@ built_in! {
         Auto,
         LeastRequest,
         PeakEwma,
+        Prequal,
 
         // By preference.
         Ordered,

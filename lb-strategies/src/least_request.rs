@@ -25,8 +25,8 @@ use crate::params::in_range;
 /// An instance that fails at once never has anything in flight, and would get everything. So who fails counts as busier:
 /// with as many failures as successes of late, eleven times; a single failure is not held against anybody.
 ///
-/// O(1) expected in a large set while most members are eligible and none weighs more than eight times the mean; else
-/// O(number of members). No lock, no allocation. A new set costs O(1).
+/// O(1) expected in a large set while most members are eligible; else O(number of members). No lock, no allocation. A new set costs O(1), or O(number of
+/// members) if some member weighs more than eight times the mean.
 ///
 /// ```
 /// use lb_core::testing::StrategyBench;
@@ -168,7 +168,7 @@ impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
             let bound = bound(scan.found());
             return scan.choose(candidates, |load| if load.now < bound { load.share } else { 0.0 });
         }
-        let drawn = reach.draw(candidates, set)?;
+        let drawn = self.learner.urn.draw(candidates, reach.draws())?;
         let mut best = (drawn.first(), self.load(candidates, candidates.member(drawn.first())?));
         for slot in &drawn.as_slice()[1..] {
             let load = self.load(candidates, candidates.member(*slot)?);

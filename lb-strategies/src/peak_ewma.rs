@@ -32,8 +32,8 @@ use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Scan, Track, d
 /// Requests in flight count by weight: a member of half the largest weight counts each twice. Those whose cost is within
 /// a thousandth of the least share by weight.
 ///
-/// O(1) expected in a large set while most members are eligible and none weighs more than eight times the mean; else
-/// O(number of members). Reads the clock once. No lock, no allocation. A new set costs O(1).
+/// O(1) expected in a large set while most members are eligible; else O(number of members). Reads the clock once. No lock, no allocation. A new set costs O(1), or O(number of
+/// members) if some member weighs more than eight times the mean.
 ///
 /// ```
 /// use std::time::Duration;
@@ -165,7 +165,7 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
             let least = scan.found().iter().map(|seen| seen.cost).fold(f64::INFINITY, f64::min);
             scan.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })?
         } else {
-            let drawn = self.reach.draw(candidates, set)?;
+            let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
             let mut best = (drawn.first(), f64::INFINITY);
             for slot in drawn.as_slice() {
                 let seen = self.look(candidates, candidates.member(*slot)?, usual);

@@ -6,7 +6,7 @@ use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::testing::{StrategyContract, strategy_contract};
 use lb_core::{Instance, StrategySpec};
 use lb_strategies::{
-    Auto, BuiltInStrategies, LeastRequest, Ordered, PeakEwma, Random, SmoothWeighted, StaticStride,
+    Auto, BuiltInStrategies, LeastRequest, Ordered, PeakEwma, Prequal, Random, SmoothWeighted, StaticStride,
 };
 
 #[test]
@@ -32,23 +32,46 @@ fn static_stride() {
 #[test]
 fn least_request() {
     strategy_contract(LeastRequest::new);
-    strategy_contract(|| LeastRequest::new().scan_up_to(0));
-    strategy_contract(|| LeastRequest::new().scan_up_to(64).choices(5).bias(2.0));
-    strategy_contract(|| LeastRequest::new().bias(0.0));
+}
+
+#[test]
+fn least_request_by_choices() {
+    strategy_contract(|| LeastRequest::new().scan_up_to(0).bias(2.0));
 }
 
 #[test]
 fn peak_ewma() {
     strategy_contract(PeakEwma::new);
+}
+
+#[test]
+fn peak_ewma_by_choices() {
     strategy_contract(|| PeakEwma::new().scan_up_to(0));
-    strategy_contract(|| PeakEwma::new().scan_up_to(64).choices(5));
 }
 
 #[test]
 fn auto() {
     strategy_contract(Auto::new);
+}
+
+#[test]
+fn auto_by_choices() {
     strategy_contract(|| Auto::new().scan_up_to(0));
+}
+
+#[test]
+fn auto_by_many_choices() {
     strategy_contract(|| Auto::new().scan_up_to(64).choices(5).tolerance(0.0));
+}
+
+#[test]
+fn prequal() {
+    strategy_contract(Prequal::new);
+}
+
+#[test]
+fn prequal_by_choices() {
+    strategy_contract(|| Prequal::new().scan_up_to(0));
 }
 
 #[test]

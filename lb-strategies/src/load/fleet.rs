@@ -102,5 +102,5 @@ fn spread(turn: u64, i: usize, len: usize) -> usize {
 /// The value that part of them are not above. There must be one.
 fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
-    values[((part * values.len() as f64) as usize).min(values.len() - 1)]
+    values[(part * (values.len() - 1) as f64) as usize]
 }

@@ -4,10 +4,12 @@ use lb_core::strategy::{Candidates, Member, MemberSet, Outcome, Slot};
 
 use super::fleet::{Fleet, HOT};
 use super::track::{Memory, Track};
+use super::urn::Urn;
 
-/// A set, what is usual in it, and how fast that is forgotten.
+/// A set, how to draw from it, what is usual in it, and how fast that is forgotten.
 pub(crate) struct Learner<I> {
     pub(crate) set: MemberSet<I>,
+    pub(crate) urn: Urn<I>,
     pub(crate) fleet: Fleet,
     pub(crate) memory: Memory,
     /// The part of members that is not hot.
@@ -21,7 +23,7 @@ impl<I> Learner<I> {
 
     /// The same where another part of the members is not hot.
     pub(crate) fn with_hot(set: &MemberSet<I>, memory: Memory, hot: f64) -> Self {
-        Self { set: set.clone(), fleet: Fleet::new(set, hot), memory, hot }
+        Self { set: set.clone(), urn: Urn::new(set), fleet: Fleet::new(set, hot), memory, hot }
     }
 
     /// Learns from an outcome.

@@ -7,7 +7,9 @@ mod learner;
 mod reach;
 mod scan;
 mod track;
+mod urn;
 
+pub(crate) use fleet::HOT;
 pub(crate) use learner::Learner;
 pub(crate) use reach::Reach;
 pub(crate) use scan::Scan;

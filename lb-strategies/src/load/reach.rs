@@ -1,6 +1,6 @@
 //! Whom a pick compares: [`Reach`].
 
-use lb_core::strategy::{Candidates, MemberSet, Slot, StrategyError};
+use lb_core::strategy::{MemberSet, StrategyError};
 
 use crate::params::in_range;
 
@@ -42,17 +42,10 @@ impl Reach {
         set.len() <= self.scan_up_to
     }
 
-    /// Draws distinct eligible members, each with a chance in proportion to its weight. Less than it should be, if there
-    /// are hardly more. Expected O(choices) while most members are eligible and none weighs more than eight times the
-    /// mean; else O(number of members).
+    /// How many are drawn from a set that is not compared whole.
     #[inline]
-    pub(crate) fn draw<I>(self, candidates: &Candidates<'_, I>, set: &MemberSet<I>) -> Option<Drawn> {
-        let first = candidates.any_eligible(set)?;
-        let mut drawn = Drawn { slots: [first; MOST_CHOICES], len: 1 };
-        for _ in 1..self.choices {
-            drawn.add_other(candidates, set);
-        }
-        Some(drawn)
+    pub(crate) const fn draws(self) -> usize {
+        self.choices
     }
 }
 
@@ -70,40 +63,5 @@ impl Reach {
             scan_up_to: in_range(name, "scan_up_to", scan_up_to, 0..=MOST_SCANNED)?,
             choices: in_range(name, "choices", choices, 2..=MOST_CHOICES)?,
         })
-    }
-}
-
-/// Distinct members in the order in which they were drawn.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Drawn {
-    slots: [Slot; MOST_CHOICES],
-    len: usize,
-}
-
-/// How often to draw somebody who was not drawn yet.
-const DRAWS: usize = 8;
-
-impl Drawn {
-    #[inline]
-    fn add_other<I>(&mut self, candidates: &Candidates<'_, I>, set: &MemberSet<I>) {
-        for _ in 0..DRAWS {
-            let Some(other) = candidates.any_eligible(set) else { return };
-            if !self.as_slice().contains(&other) {
-                self.slots[self.len] = other;
-                self.len += 1;
-                return;
-            }
-        }
-    }
-
-    #[inline]
-    pub(crate) fn as_slice(&self) -> &[Slot] {
-        &self.slots[..self.len]
-    }
-
-    /// The first one.
-    #[inline]
-    pub(crate) fn first(&self) -> Slot {
-        self.slots[0]
     }
 }
