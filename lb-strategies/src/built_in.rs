@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
+use serde_json::Value;
 
-use crate::{Priority, Random, RoundRobin, ZoneAware};
+use crate::{Jump, Ketama, Maglev, Priority, Random, Rendezvous, RingHash, RoundRobin, ZoneAware};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -79,7 +80,7 @@ impl BuiltInStrategies {
         spec: &StrategySpec,
         inner: &dyn StrategyFactory<I>,
     ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-        build(spec, None, inner)
+        build(spec, &Surroundings { zone: None, inner })
     }
 }
 
@@ -90,7 +91,7 @@ impl BuiltInStrategiesInZone {
         spec: &StrategySpec,
         inner: &dyn StrategyFactory<I>,
     ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-        build(spec, Some(&self.zone), inner)
+        build(spec, &Surroundings { zone: Some(&self.zone), inner })
     }
 }
 
@@ -106,15 +107,30 @@ impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesInZone {
     }
 }
 
-/// Each strategy has a `NAME` and a `from_params(&serde_json::Value) -> Result<Self, StrategyError>`; decorators stand
-/// in `build`.
-macro_rules! built_in {
-    ($($strategy:ty,)+) => {
-        const NAMES: &[&str] = &[$(<$strategy>::NAME,)+ Priority::<()>::NAME, ZoneAware::<()>::NAME];
+/// What strategies are built with, besides their own parameters.
+struct Surroundings<'a, I> {
+    /// The caller's zone, if it is known.
+    zone: Option<&'a str>,
+    /// Builds the strategies inside of others.
+    inner: &'a dyn StrategyFactory<I>,
+}
 
-        fn build_plain<I: ServiceInstance>(spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+type Built<I> = Result<Arc<dyn Strategy<I>>, StrategyError>;
+
+/// The list of all strategies. A line of the first part names a type with a `NAME` and a
+/// `from_params(&serde_json::Value) -> Result<Self, StrategyError>`; one of the second part, for those that wrap another
+/// or need to know where they are, says how it is built. Each group has its own lines, sorted by name.
+macro_rules! built_in {
+    (plain { $($plain:ty,)+ } wrapping { $($wrapping:ident => $build:expr,)+ }) => {
+        const NAMES: &[&str] = &[$(<$plain>::NAME,)+ $($wrapping::<()>::NAME,)+];
+
+        fn build<I: ServiceInstance>(spec: &StrategySpec, around: &Surroundings<'_, I>) -> Built<I> {
             match spec.name.as_str() {
-                $(<$strategy>::NAME => Ok(Arc::new(<$strategy>::from_params(&spec.params)?)),)+
+                $(<$plain>::NAME => Ok(Arc::new(<$plain>::from_params(&spec.params)?)),)+
+                $($wrapping::<()>::NAME => {
+                    let build: fn(&Value, &Surroundings<'_, I>) -> Result<_, StrategyError> = $build;
+                    Ok(Arc::new(build(&spec.params, around)?))
+                })+
                 _ => Err(unknown(spec)),
             }
         }
@@ -122,19 +138,28 @@ macro_rules! built_in {
 }
 
 built_in! {
-    RoundRobin,
-    Random,
-}
+    plain {
+        // In turn or by chance.
+        Random,
+        RoundRobin,
 
-fn build<I: ServiceInstance>(
-    spec: &StrategySpec,
-    zone: Option<&str>,
-    inner: &dyn StrategyFactory<I>,
-) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-    match spec.name.as_str() {
-        Priority::<()>::NAME => Ok(Arc::new(Priority::from_params(&spec.params, inner)?)),
-        ZoneAware::<()>::NAME => Ok(Arc::new(ZoneAware::from_params(&spec.params, zone, inner)?)),
-        _ => build_plain(spec),
+        // By load.
+
+        // By quota.
+
+        // By hash.
+        Jump,
+        Ketama,
+        Maglev,
+        Rendezvous,
+        RingHash,
+    }
+    wrapping {
+        // By tier and zone.
+        Priority => |params, around| Priority::from_params(params, around.inner),
+        ZoneAware => |params, around| ZoneAware::from_params(params, around.zone, around.inner),
+
+        // By subset and session.
     }
 }
 

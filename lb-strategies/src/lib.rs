@@ -12,13 +12,16 @@
 mod alias;
 mod built_in;
 mod groups;
+mod hashing;
 mod inner;
+mod params;
 mod priority;
 mod random;
 mod shares;
 mod zone_aware;
 
 pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
+pub use hashing::{Jump, Ketama, Maglev, Rendezvous, RingHash, ketama_hash};
 pub use lb_core::strategy::RoundRobin;
 pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;

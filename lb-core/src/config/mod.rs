@@ -1,7 +1,7 @@
 //! How a service's calls are retried: [`ServiceConfig`], kept in the registry beside the instances, so that operators
 //! change it while the application runs.
 
-pub(crate) mod human;
+pub mod human;
 mod outlier_detection;
 mod policy;
 mod service_config;
