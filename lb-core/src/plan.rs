@@ -290,7 +290,10 @@ impl RetryPlan {
             pool.budget().refund();
         }
         if why == NoPick::NoneEligible && !self.exclusions.is_empty() {
-            return self.end_round(pool, now, random);
+            return match self.wait_for_untried(pool, now) {
+                Some(wait) => wait,
+                None => self.end_round(pool, now, random),
+            };
         }
         if why == NoPick::NoneEligible
             && let Some(at) = pool.all_unusable(now)
@@ -317,6 +320,17 @@ impl RetryPlan {
         // Somebody who is available and yet was not picked was taken by another call just now: look again soon.
         let until = if at <= now { now + LOOK_AGAIN } else { at.min(limit) };
         Next::Wait { until, wakes: true }
+    }
+
+    /// Where somebody whom this round has not tried will have room before the round would begin anew: waits for that.
+    fn wait_for_untried<I: ServiceInstance>(&mut self, pool: &Pool<I>, now: Time) -> Option<Next> {
+        let at = pool.untried_available_at(&self.exclusions, self.cost, now)?;
+        let until = if at <= now { now + LOOK_AGAIN } else { at };
+        let shortest_backoff = self.policy.retry_delay.mul_f64(1.0 - self.policy.jitter);
+        if until > now + shortest_backoff || until >= self.gives_up_waiting_at(now) {
+            return None;
+        }
+        Some(Next::Wait { until, wakes: true })
     }
 
     /// Everybody has had a try: wait, then begin anew with all.
