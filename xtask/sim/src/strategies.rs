@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lb_core::StrategySpec;
+use lb_core::limit::DeclaredLimiters;
 use lb_core::pool::PoolContext;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_strategies::BuiltInStrategies;
@@ -73,5 +74,7 @@ pub fn entrants(scenario: &Scenario, chosen: &[String]) -> Result<Vec<Entrant>, 
 pub(crate) fn context(limits: Limiting) -> PoolContext<SimHost> {
     match limits {
         Limiting::Declared | Limiting::Learned => PoolContext::new(),
+        // Holds to what is declared, which is nothing.
+        Limiting::Ignored => PoolContext::with_limiters(Arc::new(DeclaredLimiters)),
     }
 }

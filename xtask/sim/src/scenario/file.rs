@@ -106,7 +106,7 @@ pub struct Clients {
     pub config: toml::Table,
     /// Clients do not see the registry's news all at once, but each at its own time within this.
     pub lag: Span,
-    /// The quotas of clients are kept by: `declared` limits, or by limiters that `learn` them.
+    /// How clients keep to quotas. Default: by what the instances declare.
     pub limits: Limiting,
     /// Clients are run one after another, which is exact where they have no effect on each other, and takes the memory
     /// of one: for hosts without `workers` and `quota`.
@@ -136,6 +136,8 @@ pub enum Limiting {
     Declared,
     /// By what they learn; nothing is declared.
     Learned,
+    /// Not at all: they run into them.
+    Ignored,
 }
 
 /// The keys of requests.
