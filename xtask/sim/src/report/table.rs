@@ -12,7 +12,7 @@ pub(super) const COLUMNS: [&str; 10] =
 /// A scenario's results, the best strategy first.
 pub fn table(result: &Result) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(COLUMNS);
     for cells in rows(result) {
         table.add_row(cells);
