@@ -6,7 +6,10 @@ use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
-use crate::{Jump, Ketama, Maglev, Priority, Random, Rendezvous, RingHash, RoundRobin, ZoneAware};
+use crate::{
+    Auto, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Priority, Random, Rendezvous, RingHash, RoundRobin,
+    SmoothWeighted, StaticStride, ZoneAware,
+};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -142,8 +145,16 @@ built_in! {
         // In turn or by chance.
         Random,
         RoundRobin,
+        SmoothWeighted,
+        StaticStride,
 
         // By load.
+        Auto,
+        LeastRequest,
+        PeakEwma,
+
+        // By preference.
+        Ordered,
 
         // By quota.
 

@@ -10,19 +10,33 @@
 //! [`BuiltInStrategies`] knows all of them by name, for configuration that comes from a registry.
 
 mod alias;
+mod auto;
 mod built_in;
 mod groups;
 mod hashing;
 mod inner;
+mod least_request;
+mod load;
+mod ordered;
 mod params;
+mod peak_ewma;
 mod priority;
 mod random;
 mod shares;
+mod smooth_weighted;
+mod static_stride;
+mod turns;
 mod zone_aware;
 
+pub use auto::Auto;
 pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
 pub use hashing::{Jump, Ketama, Maglev, Rendezvous, RingHash, ketama_hash};
 pub use lb_core::strategy::RoundRobin;
+pub use least_request::LeastRequest;
+pub use ordered::Ordered;
+pub use peak_ewma::PeakEwma;
 pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;
+pub use smooth_weighted::SmoothWeighted;
+pub use static_stride::StaticStride;
 pub use zone_aware::{ZoneAware, ZoneState, zone_shares};

@@ -233,7 +233,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             Some(plan) => plan.outcome(step.failure, elapsed, ended_by),
             None => Outcome::failure(step.failure, elapsed),
         };
-        let outcome = outcome.with_timeout(step.limit.map(|limit| limit.at.since(step.at)));
+        let outcome = outcome.with_timeout(step.limit.map(|limit| limit.at.since(step.at))).ended_at(step.now);
         let attempt = u32::try_from(self.trail.len()).unwrap_or(u32::MAX);
         record_attempt(&step.member, &outcome, Some(attempt), step.now);
         tracing::debug!(
