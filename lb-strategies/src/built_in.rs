@@ -7,8 +7,8 @@ use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
 use crate::{
-    Auto, LeastRequest, Ordered, PeakEwma, Prequal, Priority, Random, RoundRobin, SmoothWeighted,
-    StaticStride, ZoneAware,
+    Auto, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority, Random, Rendezvous,
+    RingHash, RoundRobin, SmoothWeighted, StaticStride, ZoneAware,
 };
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
@@ -160,6 +160,11 @@ built_in! {
         // By quota.
 
         // By hash.
+        Jump,
+        Ketama,
+        Maglev,
+        Rendezvous,
+        RingHash,
     }
     wrapping {
         // By tier and zone.

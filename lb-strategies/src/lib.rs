@@ -13,6 +13,7 @@ mod alias;
 mod auto;
 mod built_in;
 mod groups;
+mod hashing;
 mod inner;
 mod least_request;
 mod load;
@@ -30,6 +31,7 @@ mod zone_aware;
 
 pub use auto::Auto;
 pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
+pub use hashing::{Jump, Ketama, Maglev, Rendezvous, RingHash, ketama_hash};
 pub use lb_core::strategy::RoundRobin;
 pub use least_request::LeastRequest;
 pub use ordered::Ordered;
