@@ -7,8 +7,8 @@ use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
 use crate::{
-    Aperture, ClientIndex, Jump, Ketama, Maglev, Priority, Random, Rendezvous, RingHash, RoundRobin, Sticky,
-    Subset, ZoneAware,
+    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority,
+    Random, Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset, ZoneAware,
 };
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
@@ -175,8 +175,17 @@ built_in! {
         // In turn or by chance.
         Random,
         RoundRobin,
+        SmoothWeighted,
+        StaticStride,
 
         // By load.
+        Auto,
+        LeastRequest,
+        PeakEwma,
+        Prequal,
+
+        // By preference.
+        Ordered,
 
         // By quota.
 

@@ -11,7 +11,7 @@ use super::directory::Directory;
 use super::random::Random;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
-use crate::limit::{DeclaredLimiters, LimiterFactory};
+use crate::limit::{AdaptiveLimiters, LimiterFactory};
 use crate::pool::PoolContext;
 use crate::random::{RandomSource, SeededRandom, ThreadRandom};
 use crate::registry::ServiceRegistry;
@@ -54,7 +54,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             registry: Arc::new(registry),
             strategy: None,
             factory: None,
-            limiters: Arc::new(DeclaredLimiters),
+            limiters: Arc::new(AdaptiveLimiters),
             config: ServiceConfig::default(),
             seed: None,
             idle: Duration::from_secs(600),
@@ -75,7 +75,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
         self
     }
 
-    /// Makes the limiters of quota groups. Default: [`DeclaredLimiters`].
+    /// Makes the limiters of quota groups. Default: [`AdaptiveLimiters`].
     pub fn limiters(mut self, limiters: impl LimiterFactory) -> Self {
         self.limiters = Arc::new(limiters);
         self

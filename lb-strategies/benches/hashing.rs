@@ -1,20 +1,23 @@
-//! What a pick by hash, by session and within a subset costs, and what a new set costs. `cargo bench --bench hashing`.
+//! What a pick by hash, by session and within a subset costs, and what a new set costs. `cargo bench -p lb-strategies`.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use loadbalance::decide::{RandomSource, ThreadRandom, Time};
-use loadbalance::prelude::*;
-use loadbalance::strategy::{
-    Aperture, Candidates, ClientIndex, Exclusions, Jump, Ketama, Maglev, MemberSet, PickRequest, Random,
-    Rendezvous, RingHash, RoundRobin, Sticky, Strategy, Subset,
+use lb_core::strategy::{Candidates, Exclusions, MemberSet, PickRequest, Strategy};
+use lb_core::testing::StrategyBench;
+use lb_core::{Instance, RandomSource, ThreadRandom, Time};
+use lb_strategies::{
+    Aperture, ClientIndex, Jump, Ketama, Maglev, Random, Rendezvous, RingHash, RoundRobin, Sticky, Subset,
 };
-use loadbalance::testing::StrategyBench;
 
-mod support;
+#[allow(dead_code, reason = "it is shared by all benchmarks")]
+#[path = "../../benches/support/measure.rs"]
+mod measure;
+#[allow(dead_code, reason = "it is shared by all benchmarks")]
+#[path = "../../benches/support/table.rs"]
+mod table;
 
-use support::measure::{Case, measure};
-use support::{is_smoke, table};
+use measure::{Case, Cost, measure};
 
 /// Numbers of instances.
 const SIZES: [usize; 5] = [3, 16, 128, 1024, 16_384];
@@ -53,6 +56,11 @@ fn sets(sizes: &[usize]) -> Vec<MemberSet<Instance>> {
     sizes.iter().map(set).collect()
 }
 
+/// `cargo bench` passes `--bench`; `cargo test --benches` does not, and gets a run that only shows that it works.
+fn is_smoke() -> bool {
+    !std::env::args().any(|arg| arg == "--bench")
+}
+
 fn main() {
     let sizes = if is_smoke() { &SIZES[..2] } else { &SIZES[..] };
     let rounds = if is_smoke() { 2 } else { 60 };
@@ -73,19 +81,19 @@ fn main() {
     }
     let builds = measure(&mut cases, if is_smoke() { 1 } else { 3 });
     print("a new set, µs, of so many instances", sizes, &builds, 1e3);
-    let hundred = support_set(100);
+    let hundred = members(100);
     let mut maglev = [build("", Arc::new(Maglev::new()), &hundred)];
     let cost = measure(&mut maglev, rounds.min(10))[0].nanos;
     println!("\nmaglev, 65,537 places among 100 instances: {:.2} ms", cost / 1e6);
 }
 
-fn support_set(n: usize) -> MemberSet<Instance> {
+fn members(n: usize) -> MemberSet<Instance> {
     sets(&[n]).remove(0)
 }
 
-fn print(title: &str, sizes: &[usize], costs: &[support::measure::Cost], unit: f64) {
+fn print(title: &str, sizes: &[usize], costs: &[Cost], unit: f64) {
     let names = strategies().into_iter().map(|(name, _)| name.to_owned());
-    let row = |(name, costs): (String, &[support::measure::Cost])| -> Vec<String> {
+    let row = |(name, costs): (String, &[Cost])| -> Vec<String> {
         std::iter::once(name).chain(costs.iter().map(|cost| table::ns(cost.nanos / unit))).collect()
     };
     let rows: Vec<_> = names.zip(costs.chunks(sizes.len())).map(row).collect();
