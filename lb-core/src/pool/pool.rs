@@ -306,7 +306,7 @@ impl<I: ServiceInstance> Pool<I> {
         let effect = outcome::apply(member, outcome, &self.context.groups, now);
         let published = self.published.load();
         if published.interest.outcomes {
-            published.picker.on_outcome(member, outcome);
+            published.picker.on_outcome(member, &outcome.ended_at(now));
         }
         if outcome.is_success()
             && let Some(hedger) = &published.hedger
