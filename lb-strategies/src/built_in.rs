@@ -7,8 +7,8 @@ use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
 use crate::{
-    Auto, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority, Random, Rendezvous,
-    RingHash, RoundRobin, SmoothWeighted, StaticStride, ZoneAware,
+    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority, Random,
+    Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset, ZoneAware,
 };
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
@@ -59,11 +59,20 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltInStrategies;
 
-/// [`BuiltInStrategies`] that know the zone in which they are, because configuration that callers in several zones
-/// share cannot name it.
+/// [`BuiltInStrategies`] that know where they are: in which zone, and which of the service's clients, because
+/// configuration that all of those share cannot say so.
+///
+/// ```
+/// use lb_strategies::{BuiltInStrategies, ClientIndex};
+///
+/// let client = ClientIndex::new(3, 10)?;
+/// let strategies = BuiltInStrategies.in_zone("eu-1a").as_client(client);
+/// # Ok::<_, lb_strategies::InvalidClientIndex>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct BuiltInStrategiesInZone {
-    zone: Box<str>,
+pub struct BuiltInStrategiesHere {
+    zone: Option<Box<str>>,
+    client: Option<ClientIndex>,
 }
 
 impl BuiltInStrategies {
@@ -73,8 +82,13 @@ impl BuiltInStrategies {
     }
 
     /// The same for a caller in this zone, which strategies take for their own if their parameters name none.
-    pub fn in_zone(self, zone: impl Into<Box<str>>) -> BuiltInStrategiesInZone {
-        BuiltInStrategiesInZone { zone: zone.into() }
+    pub fn in_zone(self, zone: impl Into<Box<str>>) -> BuiltInStrategiesHere {
+        BuiltInStrategiesHere { zone: Some(zone.into()), client: None }
+    }
+
+    /// The same for this one of a service's clients, for strategies that share instances out among clients.
+    pub fn as_client(self, client: ClientIndex) -> BuiltInStrategiesHere {
+        BuiltInStrategiesHere { zone: None, client: Some(client) }
     }
 
     /// The strategy of that name and those parameters; `inner` builds those inside of it.
@@ -83,18 +97,32 @@ impl BuiltInStrategies {
         spec: &StrategySpec,
         inner: &dyn StrategyFactory<I>,
     ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-        build(spec, &Surroundings { zone: None, inner })
+        build(spec, &Surroundings { zone: None, client: None, inner })
     }
 }
 
-impl BuiltInStrategiesInZone {
+impl BuiltInStrategiesHere {
+    /// The same for a caller in this zone.
+    #[must_use]
+    pub fn in_zone(mut self, zone: impl Into<Box<str>>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// The same for this one of a service's clients.
+    #[must_use]
+    pub fn as_client(mut self, client: ClientIndex) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// The strategy of that name and those parameters; `inner` builds those inside of it.
     pub fn build_with<I: ServiceInstance>(
         &self,
         spec: &StrategySpec,
         inner: &dyn StrategyFactory<I>,
     ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-        build(spec, &Surroundings { zone: Some(&self.zone), inner })
+        build(spec, &Surroundings { zone: self.zone.as_deref(), client: self.client, inner })
     }
 }
 
@@ -104,7 +132,7 @@ impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategies {
     }
 }
 
-impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesInZone {
+impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesHere {
     fn build(&self, spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
         self.build_with(spec, self)
     }
@@ -114,6 +142,8 @@ impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesInZone {
 struct Surroundings<'a, I> {
     /// The caller's zone, if it is known.
     zone: Option<&'a str>,
+    /// Which of the service's clients it is, if that is known.
+    client: Option<ClientIndex>,
     /// Builds the strategies inside of others.
     inner: &'a dyn StrategyFactory<I>,
 }
@@ -172,6 +202,9 @@ built_in! {
         ZoneAware => |params, around| ZoneAware::from_params(params, around.zone, around.inner),
 
         // By subset and session.
+        Aperture => |params, around| Aperture::from_params(params, around.client, around.inner),
+        Sticky => |params, around| Sticky::from_params(params, around.inner),
+        Subset => |params, around| Subset::from_params(params, around.client, around.inner),
     }
 }
 

@@ -10,8 +10,10 @@
 //! [`BuiltInStrategies`] knows all of them by name, for configuration that comes from a registry.
 
 mod alias;
+mod aperture;
 mod auto;
 mod built_in;
+mod client;
 mod groups;
 mod hashing;
 mod inner;
@@ -26,11 +28,15 @@ mod random;
 mod shares;
 mod smooth_weighted;
 mod static_stride;
+mod sticky;
+mod subset;
 mod turns;
 mod zone_aware;
 
+pub use aperture::Aperture;
 pub use auto::Auto;
-pub use built_in::{BuiltInStrategies, BuiltInStrategiesInZone};
+pub use built_in::{BuiltInStrategies, BuiltInStrategiesHere};
+pub use client::{ClientIndex, InvalidClientIndex};
 pub use hashing::{Jump, Ketama, Maglev, Rendezvous, RingHash, ketama_hash};
 pub use lb_core::strategy::RoundRobin;
 pub use least_request::LeastRequest;
@@ -41,4 +47,6 @@ pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;
 pub use smooth_weighted::SmoothWeighted;
 pub use static_stride::StaticStride;
+pub use sticky::Sticky;
+pub use subset::Subset;
 pub use zone_aware::{ZoneAware, ZoneState, zone_shares};

@@ -23,7 +23,7 @@ pub use maglev::Maglev;
 pub use rendezvous::Rendezvous;
 pub use ring_hash::RingHash;
 
-pub(crate) use mix::{mix, unit};
+pub(crate) use mix::mix;
 pub(crate) use nodes::id_hash;
 
 #[cfg(test)]
