@@ -6,7 +6,7 @@ use lb_core::StrategySpec;
 use lb_core::limit::DeclaredLimiters;
 use lb_core::pool::PoolContext;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
-use lb_strategies::BuiltInStrategies;
+use lb_strategies::{BuiltInStrategies, ClientIndex};
 
 use crate::engine::ClientInfo;
 use crate::scenario::file::Limiting;
@@ -27,24 +27,30 @@ pub struct Entrant {
 impl Entrant {
     /// Makes it for one client.
     pub fn build(&self, client: ClientInfo<'_>) -> Result<Arc<dyn Strategy<SimHost>>, StrategyError> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let index = ClientIndex::new(number(client.index), number(client.count)).map_err(|error| {
+            StrategyError::InvalidParams { name: self.spec.name.clone(), problem: error.to_string() }
+        })?;
+        let here = BuiltInStrategies.as_client(index);
         match client.zone {
-            Some(zone) => BuiltInStrategies.in_zone(zone).build(&self.spec),
-            None => BuiltInStrategies.build(&self.spec),
+            Some(zone) => here.in_zone(zone).build(&self.spec),
+            None => here.build(&self.spec),
         }
     }
 }
 
-/// Those who take part in a scenario, in order: the built-in strategies, each with its defaults, and what the scenario
-/// adds. `chosen`: only those with these labels; none: all.
+/// Strategies around others, which do nothing where there are no tiers, zones, sessions or large sets. They take part
+/// where a scenario adds them.
+const WRAPPING: [&str; 5] = ["aperture", "priority", "sticky", "subset", "zone_aware"];
+
+/// Those who take part in a scenario, in order: the built-in strategies that stand alone, each with its defaults, and what
+/// the scenario adds. `chosen`: only those with these labels; none: all.
 pub fn entrants(scenario: &Scenario, chosen: &[String]) -> Result<Vec<Entrant>, String> {
     let built_in = BuiltInStrategies::names()
         .iter()
         .map(|name| Entrant { label: (*name).to_owned(), spec: StrategySpec::new(*name) });
-    let mut all: Vec<_> = built_in.filter(|entrant| !scenario.without.contains(&entrant.label)).collect();
-    // Without zones there is nothing to be aware of.
-    if scenario.clients.zones.is_empty() {
-        all.retain(|entrant| entrant.label != "zone_aware");
-    }
+    let alone = |label: &String| !WRAPPING.contains(&label.as_str()) && !scenario.without.contains(label);
+    let mut all: Vec<_> = built_in.filter(|entrant| alone(&entrant.label)).collect();
     for added in &scenario.strategies {
         let params = serde_json::to_value(&added.params).map_err(|error| error.to_string())?;
         let spec = StrategySpec::new(&*added.name).with_params(params);

@@ -14,6 +14,7 @@
 mod arrivals;
 mod call;
 mod event;
+mod keys;
 mod line;
 mod server;
 mod world;

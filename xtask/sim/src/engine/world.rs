@@ -13,6 +13,7 @@ use lb_core::strategy::{Outcome, PickRequest, Strategy, StrategyError};
 use super::arrivals::Source;
 use super::call::{Attempt, Call, Client, nanos, time};
 use super::event::{Agenda, Answer, Event, Job};
+use super::keys::Keys;
 use super::line::LINE;
 use super::server::{Reception, Server, antagonism, hangs_until, is_down};
 use crate::random::{Draw, Stream, hash};
@@ -82,7 +83,7 @@ pub(super) struct World<'s> {
     source: Source,
     registry: Registry,
     numbers: u64,
-    keys: Vec<f64>,
+    keys: Keys,
     pub(super) record: Record,
 }
 
@@ -141,7 +142,7 @@ impl<'s> World<'s> {
             source,
             registry,
             numbers: first << 32,
-            keys: keys(scenario),
+            keys: Keys::new(scenario.clients.keys),
             record: Record::new(scenario),
         };
         for index in clients {
@@ -236,10 +237,7 @@ impl<'s> World<'s> {
         self.numbers += 1;
         let mut draw = Draw::new(self.seed, salt::CALL, number);
         let client = draw.below(self.clients.len()) as u32;
-        let key = (!self.keys.is_empty()).then(|| {
-            let unit = draw.unit();
-            hash(0, 0, self.keys.partition_point(|share| *share <= unit) as u64)
-        });
+        let key = self.keys.draw(&mut draw);
         let plan = RetryPlan::new(self.clients[client as usize].policy, time(self.now));
         let call = Call { client, number, started: self.now, key, plan, attempt: None, step: 0, over: false };
         let id = if let Some(id) = self.free.pop() {
@@ -471,19 +469,4 @@ impl<'s> World<'s> {
         client.pool.apply(|| Arc::clone(snapshot), time(self.now));
         self.serve_line(client_id);
     }
-}
-
-/// For each key, the share of requests for it and those before it.
-fn keys(scenario: &Scenario) -> Vec<f64> {
-    let Some(keys) = scenario.clients.keys else { return Vec::new() };
-    let weights = (1..=keys.count).map(|rank| (rank as f64).powf(-keys.zipf));
-    let mut sum = 0.0;
-    let mut shares: Vec<_> = weights
-        .map(|weight| {
-            sum += weight;
-            sum
-        })
-        .collect();
-    shares.iter_mut().for_each(|share| *share /= sum);
-    shares
 }

@@ -46,6 +46,9 @@ pub struct File {
     /// Further strategies, or the same ones with other parameters.
     #[serde(default)]
     pub strategies: Vec<Entrant>,
+    /// Whether `--check` holds `auto` to the best other strategy. Default true; false where what comes out is chance.
+    #[serde(default = "yes")]
+    pub compare: bool,
     /// What must come out, for `--check`. In a variant, `set.expect` replaces it.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -99,8 +102,8 @@ pub struct Clients {
     pub count: usize,
     /// The zones in which they are, in turn.
     pub zones: Vec<String>,
-    /// The keys of the requests; if not given, requests have none.
-    pub keys: Option<Keys>,
+    /// The keys of the requests, for strategies that hash. Default: ten thousand, evenly.
+    pub keys: Keys,
     /// The configuration of the service: the fields of `ServiceConfig`, in its own notation. What is not given is at
     /// its default, but for `max_retries`, which is 0.
     pub config: toml::Table,
@@ -118,7 +121,7 @@ impl Default for Clients {
         Self {
             count: 1,
             zones: Vec::new(),
-            keys: None,
+            keys: Keys { count: 10_000, zipf: 0.0 },
             config: toml::Table::new(),
             lag: Span(0),
             limits: Limiting::Declared,
@@ -144,7 +147,7 @@ pub enum Limiting {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keys {
-    /// How many there are.
+    /// How many there are. 0: requests have no key.
     pub count: usize,
     /// How unevenly they are asked for: the exponent of Zipf's law. 0: evenly.
     #[serde(default)]

@@ -51,6 +51,8 @@ pub struct Scenario {
     pub without: Vec<String>,
     /// Strategies that take part besides the built-in ones.
     pub strategies: Vec<Entrant>,
+    /// Whether `auto` is held to the best other strategy.
+    pub compare: bool,
     /// What must come out.
     pub expect: Vec<Expect>,
 }
@@ -87,10 +89,8 @@ impl Scenario {
         if clients.count == 0 {
             return Err("`clients.count`: it takes at least one".into());
         }
-        if let Some(keys) = clients.keys
-            && (keys.count == 0 || !(0.0..=10.0).contains(&keys.zipf))
-        {
-            return Err("`clients.keys`: `count` is at least 1, and `zipf` from 0 to 10".into());
+        if !(0.0..=10.0).contains(&clients.keys.zipf) {
+            return Err("`clients.keys.zipf` is from 0 to 10".into());
         }
         if file.antagonists.is_some_and(|a| a.every.0 == 0 || a.factor <= 0.0) {
             return Err("`antagonists`: `every` and `factor` are more than 0".into());
@@ -152,6 +152,7 @@ impl Scenario {
             only: file.only,
             without: file.without,
             strategies: file.strategies,
+            compare: file.compare,
             expect: file.expect,
         })
     }
@@ -175,6 +176,7 @@ impl Scenario {
             only: None,
             without: Vec::new(),
             strategies: Vec::new(),
+            compare: true,
             expect: Vec::new(),
         }
     }
