@@ -39,7 +39,7 @@ pub(crate) struct ServiceKeys {
 }
 
 impl ServiceKeys {
-    /// Hash: id → instance as JSON.
+    /// Hash: id → `revision owner.version value`.
     pub(crate) fn instances(&self) -> String {
         format!("{}:i", self.tag)
     }
@@ -59,11 +59,11 @@ impl ServiceKeys {
     pub(crate) fn epoch(&self) -> String {
         format!("{}:e", self.tag)
     }
-    /// The configuration as JSON.
+    /// The configuration: `revision value`.
     pub(crate) fn config(&self) -> String {
         format!("{}:c", self.tag)
     }
-    /// Sorted set of what was deregistered lately: `revision id` → version of the removal.
+    /// Sorted set of what was deregistered lately: `owner id` → version of the removal.
     pub(crate) fn removed(&self) -> String {
         format!("{}:r", self.tag)
     }

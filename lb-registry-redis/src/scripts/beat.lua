@@ -1,16 +1,16 @@
 -- A heartbeat of several instances of one process, and the reaping of whoever has expired.
 -- ARGV[3]: time-to-live in ms, [4]: how many to reap at most, [5]: how long the override of an expired instance is
--- kept, in ms; then pairs of id and revision.
--- Returns one status per pair: 1 alive, 0 not there (restore it), 2 it was deregistered, 3 another one is there.
+-- kept, in ms; then pairs of id and owner.
+-- Returns one status per pair: 1 alive, 0 not there (restore it), 2 it was deregistered, 3 another owner's is there.
 local ttl, most, keep = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local statuses = {}
 for n = 6, #ARGV, 2 do
-  local id, rev = ARGV[n], ARGV[n + 1]
+  local id, mine = ARGV[n], ARGV[n + 1]
   local there = redis.call('HGET', I, id)
   local status
   if not there then
-    status = redis.call('ZSCORE', R, rev .. ' ' .. id) and 2 or 0
-  elseif revision(there) ~= rev then
+    status = redis.call('ZSCORE', R, mine .. ' ' .. id) and 2 or 0
+  elseif owner(there) ~= mine then
     status = 3
   else
     status = 1

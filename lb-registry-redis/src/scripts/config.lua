@@ -12,7 +12,7 @@ if config == '' then
   return {1, next}
 end
 local last, next = bump()
-local value = '{"rev":' .. next .. ',"config":' .. config .. '}'
-redis.call('SET', C, value)
-tell(last, next, 'conf', '', '', value)
+local stored = next .. ' ' .. config
+redis.call('SET', C, stored)
+tell(last, next, 'conf', '', '', stored)
 return {1, next}

@@ -42,8 +42,6 @@ scripts! {
     BEAT = "prelude.lua" "beat.lua";
     /// Takes an instance out.
     DEREGISTER = "prelude.lua" "deregister.lua";
-    /// Changes the state of an instance.
-    STATE = "prelude.lua" "state.lua";
     /// Lays something over an instance.
     OVERRIDE = "prelude.lua" "override.lua";
     /// Writes or removes a configuration.

@@ -23,4 +23,8 @@ local function tell(last, next, kind, id, over, value)
     last .. ' ' .. next .. ' ' .. kind .. ' ' .. #id .. ' ' .. #over .. ' ' .. id .. over .. value)
 end
 
-local function revision(value) return string.match(value, '^{"rev":(%d+)') end
+-- A stored instance is `revision owner.version value`. Its owner, 16 digits, says who may change it.
+local function owner(stored) return string.match(stored, '^%d+ (%x+)%.%d+ ') or '-' end
+
+-- A stored configuration is `revision value`.
+local function revision(stored) return string.match(stored, '^(%d+) ') or '0' end
