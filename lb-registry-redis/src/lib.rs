@@ -2,6 +2,9 @@
 
 mod connection;
 mod keys;
+mod limits;
 mod scripts;
+mod watch;
 
 pub use connection::{AddressError, ConnectionError, Timeouts, Tls};
+pub use limits::RedisLimits;

@@ -50,6 +50,12 @@ scripts! {
     TOUCH = "none.lua" "touch.lua";
     /// Takes empty services out of the index.
     FORGET = "none.lua" "forget.lua";
+    /// Takes out who has been dead for long.
+    SWEEP = "prelude.lua" "sweep.lua";
+    /// Takes a piece of a quota.
+    LEASE = "none.lua" "lease.lua";
+    /// Has everybody leave a quota alone for a while.
+    REST = "none.lua" "rest.lua";
 }
 
 /// A script with its arguments.
@@ -92,3 +98,6 @@ impl Call {
         command
     }
 }
+
+#[cfg(test)]
+mod tests;

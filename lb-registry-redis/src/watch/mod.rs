@@ -4,8 +4,10 @@
 //! a gap is seen, and the service is read as a whole. Versions are compared every few seconds, too, in case that it was
 //! the last message that was lost.
 
+mod ear;
 mod message;
-mod record;
+mod reading;
 mod sync;
 
+pub(crate) use ear::{Ear, Listen, Sound};
 pub(crate) use message::{Change, Message};
