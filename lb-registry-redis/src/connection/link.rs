@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use lb_core::RandomSource;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{mpsc, watch};
@@ -113,11 +112,6 @@ impl Link {
             }
             other => other.map_err(|(error, _)| error),
         }
-    }
-
-    /// Runs many scripts, which need not concern one slot, in one go.
-    pub(crate) async fn calls(&self, calls: &[Call]) -> Vec<Result<Value, ConnectionError>> {
-        join_all(calls.iter().map(|call| self.call(call))).await
     }
 
     async fn send(&self, request: &Request<'_>) -> Result<Value, (ConnectionError, Trouble)> {

@@ -5,7 +5,6 @@
 //! the sentinels, and leaving one that is not the master any more.
 
 mod address;
-mod backoff;
 mod dial;
 mod error;
 mod link;
@@ -15,9 +14,7 @@ mod supervisor;
 mod verdict;
 
 pub(crate) use address::{Address, Node, Topology};
-pub(crate) use backoff::Backoff;
 pub(crate) use dial::Dial;
 pub use dial::{Timeouts, Tls};
 pub use error::{AddressError, ConnectionError};
-pub(crate) use link::Link;
-pub(crate) use session::Session;
+pub(crate) use link::{Connected, Link};

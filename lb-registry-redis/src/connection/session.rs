@@ -60,7 +60,7 @@ impl Session {
 
 async fn ask(mut connection: impl ConnectionLike, request: &Request<'_>) -> Result<Value, RedisError> {
     match request {
-        Request::Command(command) => connection.req_packed_command(command).await,
+        Request::Command(command) => connection.req_packed_command(command).await?.extract_error(),
         // The type decides nothing but how the answer is unpacked.
         Request::Pipeline(pipeline) => pipeline.query_async(&mut connection).await,
     }

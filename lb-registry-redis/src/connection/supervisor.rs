@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lb_core::RandomSource;
+use lb_core::registry::shared::Backoff;
 use redis::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{info, warn};
 
 use super::address::{Node, Topology};
-use super::backoff::Backoff;
 use super::dial::{Dial, error_of};
 use super::error::ConnectionError;
 use super::link::{Connected, LinkCounters};
@@ -28,6 +28,9 @@ pub(crate) enum Complaint {
 
 /// How often the sentinels are asked.
 const ASK_SENTINELS: Duration = Duration::from_secs(1);
+
+/// A connection that has lived for so long was no fluke.
+const PROVEN: Duration = Duration::from_secs(5);
 
 enum Who {
     One(Node),
@@ -80,7 +83,10 @@ impl Supervisor {
                     let why = self.guard(&session).await;
                     warn!(node, why, "the connection to Redis is replaced");
                     self.lost(&why);
-                    backoff.worked(since.elapsed());
+                    // What flaps is not retried faster and faster.
+                    if since.elapsed() >= PROVEN {
+                        backoff.reset();
+                    }
                 }
                 Err(error) => {
                     let why = error.to_string();

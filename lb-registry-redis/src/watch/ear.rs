@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lb_core::RandomSource;
+use lb_core::registry::shared::Backoff;
 use redis::Value;
 use redis::aio::{PubSub, PubSubSink};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use crate::connection::{Backoff, ConnectionError, Link, Node, Topology};
+use crate::connection::{Connected, ConnectionError, Link, Node, Topology};
 
 /// What the ear is told.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ pub(crate) enum Sound {
 
 /// So many channels in one command.
 const AT_ONCE: usize = 512;
+
+/// A subscription that has lived for so long was no fluke.
+const PROVEN: Duration = Duration::from_secs(5);
 
 pub(crate) struct Ear {
     link: Link,
@@ -93,7 +97,9 @@ impl Ear {
             if self.tell.send(Sound::Lost(why)).is_err() {
                 return;
             }
-            backoff.worked(since.elapsed());
+            if since.elapsed() >= PROVEN {
+                backoff.reset();
+            }
             sleep(backoff.next(&*self.random)).await;
         }
     }
@@ -229,7 +235,7 @@ fn send_ping(mut sink: PubSubSink, bound: Duration) -> Ping {
 }
 
 /// Returns when commands go to another server than `node`.
-async fn moved(connected: &mut watch::Receiver<crate::connection::Connected>, node: &Node) -> String {
+async fn moved(connected: &mut watch::Receiver<Connected>, node: &Node) -> String {
     loop {
         if connected.changed().await.is_err() {
             return std::future::pending().await;

@@ -16,8 +16,10 @@ pub(crate) struct Message {
 pub(crate) enum Change {
     /// An instance was written: id, override as JSON (may be empty), record as JSON.
     Put { id: String, over: Vec<u8>, record: Vec<u8> },
-    /// It was taken out on purpose.
+    /// It was taken out on purpose, with what lay over it.
     Removed { id: String },
+    /// Its owner took it out; what an operator laid over it stays.
+    Left { id: String },
     /// Its heartbeats have stopped.
     Expired { id: String },
     /// Something was laid over it (empty: nothing any more).
@@ -44,6 +46,7 @@ impl Message {
         let change = match kind {
             b"put" => Change::Put { id, over: over.into(), record: record.into() },
             b"removed" => Change::Removed { id },
+            b"left" => Change::Left { id },
             b"expired" => Change::Expired { id },
             b"over" => Change::Over { id, over: over.into() },
             b"conf" => Change::Config { record: record.into() },

@@ -58,6 +58,11 @@ impl Sync {
         }
     }
 
+    /// Whether a comparison has found another version.
+    pub(crate) fn is_doubted(&self) -> bool {
+        matches!(self.state, State::At { doubted: true, .. })
+    }
+
     /// A reading begins. Its number belongs to its answer.
     pub(crate) fn reading(&mut self) -> u64 {
         self.readings += 1;
@@ -148,7 +153,7 @@ impl Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::Change;
+    use crate::watch::message::Change;
     use proptest::prelude::*;
 
     fn message(last: u64, next: u64) -> Message {
