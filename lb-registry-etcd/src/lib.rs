@@ -1,1 +1,4 @@
 //! A registry in etcd, for `loadbalance`.
+mod client;
+mod keys;
+mod watch;
