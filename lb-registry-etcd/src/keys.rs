@@ -10,17 +10,25 @@
 //! Configuration is not under `instances/`, because a Go client takes every key there for an endpoint. `/` and `%` in
 //! names are percent-encoded, so that keys can be taken apart again; a key whose encoding is not the one that would be
 //! written is not read.
+//!
+//! Where another project has the instances at `{elsewhere}/{service}/{id}`, all others are under `{elsewhere}/.lb/`: there
+//! is one range to follow in any case, and so one order in which things happened.
 
 use std::borrow::Cow;
 
 /// The prefix that is used unless another is given.
 pub(crate) const DEFAULT_PREFIX: &str = "lb";
 
+/// What is not an instance, where instances are as another project has them.
+const RESERVED: &str = ".lb";
+
 /// The keys of one registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keys {
-    own: String,
+    /// Of everything.
+    root: String,
     instances: String,
+    own: String,
 }
 
 /// What a key stands for.
@@ -51,20 +59,21 @@ impl Range {
 }
 
 impl Keys {
-    /// Keys under `prefix`; instances are elsewhere if another project's layout says so.
-    pub(crate) fn new(prefix: &str, instances: Option<&str>) -> Self {
-        let own = format!("{}/", prefix.trim_end_matches('/'));
-        let instances = match instances {
-            Some(elsewhere) => format!("{}/", elsewhere.trim_end_matches('/')),
-            None => format!("{own}instances/"),
-        };
-        Self { own, instances }
+    /// Keys in this library's layout, under `prefix`.
+    pub(crate) fn new(prefix: &str) -> Self {
+        let root = format!("{}/", prefix.trim_end_matches('/'));
+        Self { instances: format!("{root}instances/"), own: root.clone(), root }
     }
 
-    /// What has to be watched: one range, or two if the instances are elsewhere.
-    pub(crate) fn ranges(&self) -> Vec<Range> {
-        let own = Range::of(&self.own);
-        if self.instances.starts_with(&self.own) { vec![own] } else { vec![own, Range::of(&self.instances)] }
+    /// Keys where another project has the instances of all services right under `prefix`.
+    pub(crate) fn elsewhere(prefix: &str) -> Self {
+        let root = format!("{}/", prefix.trim_end_matches('/'));
+        Self { instances: root.clone(), own: format!("{root}{RESERVED}/"), root }
+    }
+
+    /// What has to be followed.
+    pub(crate) fn range(&self) -> Range {
+        Range::of(&self.root)
     }
 
     pub(crate) fn instance(&self, service: &str, id: &str) -> String {
@@ -86,20 +95,23 @@ impl Keys {
     /// What a key stands for; `None` if it is not one of these.
     pub(crate) fn parse<'a>(&self, key: &'a [u8]) -> Option<Key<'a>> {
         let key = std::str::from_utf8(key).ok()?;
-        if let Some(rest) = key.strip_prefix(&self.instances) {
-            let (service, id) = pair(rest)?;
-            return Some(Key::Instance { service, id });
+        // One of the two lies within the other.
+        let (own, instances) = (key.strip_prefix(&self.own), key.strip_prefix(&self.instances));
+        if let Some(rest) = own {
+            if let Some(rest) = rest.strip_prefix("configs/") {
+                return Some(Key::Config { service: decode(rest)? });
+            }
+            if let Some(rest) = rest.strip_prefix("overrides/") {
+                let (service, id) = pair(rest)?;
+                return Some(Key::Override { service, id });
+            }
+            if let Some(rest) = rest.strip_prefix("removed/") {
+                let (service, id) = pair(rest)?;
+                return Some(Key::Removed { service, id });
+            }
         }
-        let rest = key.strip_prefix(&self.own)?;
-        if let Some(rest) = rest.strip_prefix("configs/") {
-            Some(Key::Config { service: decode(rest)? })
-        } else if let Some(rest) = rest.strip_prefix("overrides/") {
-            let (service, id) = pair(rest)?;
-            Some(Key::Override { service, id })
-        } else {
-            let (service, id) = pair(rest.strip_prefix("removed/")?)?;
-            Some(Key::Removed { service, id })
-        }
+        let (service, id) = pair(instances?)?;
+        Some(Key::Instance { service, id })
     }
 }
 
@@ -109,7 +121,9 @@ fn pair(rest: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
 }
 
 fn encode(name: &str) -> Cow<'_, str> {
-    if name.contains(['/', '%']) {
+    if name == RESERVED {
+        Cow::Borrowed("%2Elb")
+    } else if name.contains(['/', '%']) {
         Cow::Owned(name.replace('%', "%25").replace('/', "%2F"))
     } else {
         Cow::Borrowed(name)
@@ -118,13 +132,17 @@ fn encode(name: &str) -> Cow<'_, str> {
 
 /// The name that is written like this; `None` if none is.
 fn decode(written: &str) -> Option<Cow<'_, str>> {
-    if written.is_empty() || written.contains('/') {
+    if written.is_empty() || written.contains('/') || written == RESERVED {
         return None;
     }
     if !written.contains('%') {
         return Some(Cow::Borrowed(written));
     }
-    let name = written.replace("%2F", "/").replace("%25", "%");
+    let name = if written == "%2Elb" {
+        RESERVED.to_owned()
+    } else {
+        written.replace("%2F", "/").replace("%25", "%")
+    };
     (encode(&name) == written).then_some(Cow::Owned(name))
 }
 
@@ -134,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys() -> Keys {
-        Keys::new("lb/", None)
+        Keys::new("lb/")
     }
 
     #[test]
@@ -142,15 +160,17 @@ mod tests {
         assert_eq!(keys().instance("cart", "a"), "lb/instances/cart/a");
         assert_eq!(keys().config("a/b"), "lb/configs/a%2Fb");
         assert_eq!(keys().over("cart", "100%"), "lb/overrides/cart/100%25");
-        assert_eq!(Keys::new("x", Some("kitex/registry-etcd")).instance("s", "h:1"), "kitex/registry-etcd/s/h:1");
-        assert_eq!(Keys::new("/", None).config("s"), "/configs/s");
+        let kitex = Keys::elsewhere("kitex/registry-etcd");
+        assert_eq!(kitex.instance("s", "h:1"), "kitex/registry-etcd/s/h:1");
+        assert_eq!(kitex.over("s", "h:1"), "kitex/registry-etcd/.lb/overrides/s/h:1");
+        assert_eq!(Keys::new("/").config("s"), "/configs/s");
     }
 
     #[test]
-    fn one_range_unless_instances_are_elsewhere() {
-        let own = Range { start: b"lb/".to_vec(), end: b"lb0".to_vec() };
-        assert_eq!(keys().ranges(), [own.clone()]);
-        assert_eq!(Keys::new("lb", Some("/microservices")).ranges().len(), 2);
+    fn one_range_has_them_all() {
+        assert_eq!(keys().range(), Range { start: b"lb/".to_vec(), end: b"lb0".to_vec() });
+        let range = Keys::elsewhere("/microservices/").range();
+        assert_eq!(range, Range { start: b"/microservices/".to_vec(), end: b"/microservices0".to_vec() });
     }
 
     #[test]
@@ -165,16 +185,30 @@ mod tests {
         assert_eq!(keys().parse(b"lb/configs/\xff"), None);
     }
 
+    fn check(service: &str, id: &str) {
+        for keys in [keys(), Keys::elsewhere("k")] {
+            let (s, i) = (Cow::Borrowed(service), Cow::Borrowed(id));
+            let parsed =
+                |key: String, expected: &Key<'_>| assert_eq!(keys.parse(key.as_bytes()).as_ref(), Some(expected), "{key}");
+            parsed(keys.instance(service, id), &Key::Instance { service: s.clone(), id: i.clone() });
+            parsed(keys.config(service), &Key::Config { service: s.clone() });
+            parsed(keys.over(service, id), &Key::Override { service: s.clone(), id: i.clone() });
+            parsed(keys.removed(service, id), &Key::Removed { service: s, id: i });
+        }
+    }
+
+    #[test]
+    fn names_that_look_like_parts_of_keys_are_kept_apart() {
+        for name in [".lb", "%2Elb", "configs", "instances", "overrides", "removed", ".", "..", "%", "/"] {
+            check(name, ".lb");
+            check(".lb", name);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_key_is_taken_apart_into_what_it_was_made_of(service in "[ -~é/%]{1,12}", id in "[ -~é/%]{1,12}") {
-            let keys = keys();
-            let (s, i) = (Cow::Borrowed(service.as_str()), Cow::Borrowed(id.as_str()));
-            let parsed = |key: String, expected: &Key<'_>| assert_eq!(keys.parse(key.as_bytes()).as_ref(), Some(expected));
-            parsed(keys.instance(&service, &id), &Key::Instance { service: s.clone(), id: i.clone() });
-            parsed(keys.config(&service), &Key::Config { service: s.clone() });
-            parsed(keys.over(&service, &id), &Key::Override { service: s.clone(), id: i.clone() });
-            parsed(keys.removed(&service, &id), &Key::Removed { service: s, id: i });
+            check(&service, &id);
         }
     }
 }

@@ -1,4 +1,5 @@
 //! A registry in etcd, for `loadbalance`.
 mod client;
 mod keys;
+mod store;
 mod watch;

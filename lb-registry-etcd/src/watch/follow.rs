@@ -8,7 +8,7 @@ use lb_core::RandomSource;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::list::list;
-use super::machine::{Head, Machine, Seen, Step};
+use super::machine::{Head, Machine, Seen, Step, Why};
 use super::wire::Change;
 use super::Sink;
 use crate::client::{EtcdError, EtcdErrorKind, Pool, kind_of_reason};
@@ -93,6 +93,9 @@ impl Follow {
             {
                 self.stream = None;
             }
+            if seen == Seen::Alive {
+                self.sink.alive();
+            }
             self.machine.see(seen, &*self.random);
             if self.machine.member() != member {
                 self.pool.avoid(member);
@@ -173,7 +176,8 @@ impl Follow {
         self.set_due();
         let (head, latest) = list(&self.pool, member, &self.range, &*self.sink).await?;
         self.fence = latest;
-        self.sink.list_ends(head.revision, why);
+        let rewound = why == Why::HistoryLost || self.machine.is_other_history(head);
+        self.sink.list_ends(head.revision, head.cluster, why, rewound);
         Ok(Seen::Listed(head))
     }
 
@@ -262,7 +266,6 @@ impl Follow {
 
     /// Passes the events on that are not known yet.
     fn take(&mut self, response: WatchResponse) -> Seen {
-        let fragment = response.0.fragment;
         let known = self.machine.revision();
         let mut last = 0;
         let mut changes = Vec::with_capacity(response.0.events.len());
@@ -280,7 +283,7 @@ impl Follow {
             self.fence = Some((kv.key.clone(), kv.revision));
         }
         if !changes.is_empty() {
-            self.sink.changes(changes, if fragment { last - 1 } else { last });
+            self.sink.changes(changes);
         }
         Seen::Events { last }
     }

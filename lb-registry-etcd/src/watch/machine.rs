@@ -194,8 +194,10 @@ impl Machine {
         self.step
     }
 
-    fn is_other_history(&self, head: Head) -> bool {
-        head.revision < self.revision || head.cluster != self.head.cluster || head.term < self.head.term
+    /// Whether this is not the history that was followed so far.
+    pub(crate) fn is_other_history(&self, head: Head) -> bool {
+        let known = self.head != Head::default();
+        known && (head.revision < self.revision || head.cluster != self.head.cluster || head.term < self.head.term)
     }
 
     fn is_good(&mut self) {

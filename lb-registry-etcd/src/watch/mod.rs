@@ -17,10 +17,13 @@ pub(crate) trait Sink: Send + Sync + 'static {
     fn list_begins(&self);
     /// One page of it, in order of keys.
     fn page(&self, page: Vec<Kv>);
-    /// The list is whole: it is what there is, as of this revision.
-    fn list_ends(&self, revision: i64, why: Why);
-    /// What changed since, in order. With it, everything up to `revision` is known.
-    fn changes(&self, changes: Vec<Change>, revision: i64);
+    /// The list is whole: it is what there is in this cluster as of this revision. `rewound`: the history is not the one
+    /// that was followed.
+    fn list_ends(&self, revision: i64, cluster: u64, why: Why, rewound: bool);
+    /// What changed since, in order.
+    fn changes(&self, changes: Vec<Change>);
+    /// The server has given a sign of life.
+    fn alive(&self);
     /// The range is being followed (again).
     fn connected(&self, endpoint: &str);
     /// It has not been for a moment.
