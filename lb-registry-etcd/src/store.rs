@@ -44,7 +44,7 @@ impl From<Op> for TxnOp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written<T> {
     pub(crate) outcome: T,
-    /// The store's revision at which it holds.
+    /// The store's revision at which it was done or, if nothing had to be, of the last write that was looked at.
     pub(crate) revision: i64,
 }
 
@@ -75,13 +75,16 @@ impl Store {
         decide: impl Fn(&[Option<Kv>], bool) -> Decision<T>,
     ) -> Result<Written<T>, EtcdError> {
         let mut again = false;
-        let (mut found, mut revision) = match begin {
+        let mut found = match begin {
             Begin::Read => self.read(operation, keys).await?,
-            Begin::Absent => (vec![None; keys.len()], 0),
+            Begin::Absent => vec![None; keys.len()],
         };
         for _ in 0..ROUNDS {
             let (ops, outcome) = match decide(&found, again) {
-                Decision::Leave(outcome) => return Ok(Written { outcome, revision }),
+                Decision::Leave(outcome) => {
+                    let revision = found.iter().flatten().map(|kv| kv.revision).max().unwrap_or(0);
+                    return Ok(Written { outcome, revision });
+                }
                 Decision::Write(ops, outcome) => (ops, outcome),
             };
             let unchanged: Vec<Compare> = keys
@@ -101,8 +104,8 @@ impl Store {
                     async move { conn.kv().txn(txn).await }
                 })
                 .await?;
-            revision = answer.value.header().map_or(0, etcd_client::ResponseHeader::revision);
             if answer.value.succeeded() {
+                let revision = answer.value.header().map_or(0, etcd_client::ResponseHeader::revision);
                 return Ok(Written { outcome, revision });
             }
             again |= answer.repeated;
@@ -111,11 +114,7 @@ impl Store {
         Err(EtcdError::new(operation, "", EtcdErrorKind::Other, "others write the same keys without end"))
     }
 
-    async fn read(
-        &self,
-        operation: &'static str,
-        keys: &[String],
-    ) -> Result<(Vec<Option<Kv>>, i64), EtcdError> {
+    async fn read(&self, operation: &'static str, keys: &[String]) -> Result<Vec<Option<Kv>>, EtcdError> {
         let txn = Txn::new().and_then(gets(keys));
         let answer = self
             .pool
@@ -124,8 +123,7 @@ impl Store {
                 async move { conn.kv().txn(txn).await }
             })
             .await?;
-        let revision = answer.value.header().map_or(0, etcd_client::ResponseHeader::revision);
-        Ok((values(answer.value.op_responses()), revision))
+        Ok(values(answer.value.op_responses()))
     }
 }
 
