@@ -5,6 +5,7 @@
 //!
 //! - [`mod@test`] and [`ci`]: which steps there are
 //! - [`step`], [`runner`], [`report`]: what a step is, running a list of them, saying how it went
+//! - [`servers`]: finding or installing the servers that the tests run; [`locate`] is shared with the tests
 //! - [`metadata`]: what cargo knows of the workspace; [`features`], [`msrv`], [`licenses`] and [`package`] are decided from it
 
 use std::path::Path;
@@ -14,12 +15,16 @@ mod ci;
 mod features;
 mod invocation;
 mod licenses;
+#[path = "../../tests/kit/src/locate.rs"]
+#[expect(unreachable_pub, reason = "the tests' own module, which is public there")]
+mod locate;
 mod metadata;
 mod msrv;
 mod package;
 mod report;
 mod runner;
 mod selection;
+mod servers;
 mod step;
 mod test;
 
@@ -45,6 +50,7 @@ Steps:
   fmt                     the code is formatted
   msrv                    no dependency asks for a newer Rust than we promise
   licenses                every crate that is published carries the licence texts
+  test/servers            etcd and Redis are installed, or can be: Debian's packages, where we may install
   test/cargo              unit, integration and documentation tests, all features
   test/example-failover   the fail-over example runs
   clippy                  no lint fires, all targets and all features

@@ -25,7 +25,12 @@ pub enum Tool {
 
 /// A program was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing(pub Tool);
+pub struct Missing {
+    /// Which.
+    pub tool: Tool,
+    /// What its variable is set to, which is no program. Then nothing else is looked at.
+    pub named: Option<PathBuf>,
+}
 
 impl Tool {
     /// All of them.
@@ -87,14 +92,18 @@ impl Tool {
             ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"];
         if let Some(named) = named.filter(|named| !named.is_empty()) {
             let named = PathBuf::from(named);
-            return if is_program(&named) { Ok(named) } else { Err(Missing(self)) };
+            return if is_program(&named) {
+                Ok(named)
+            } else {
+                Err(Missing { tool: self, named: Some(named) })
+            };
         }
         let path = path.unwrap_or_default();
         std::env::split_paths(&path)
             .chain(USUAL.iter().map(PathBuf::from))
             .map(|directory| directory.join(self.program()))
             .find(|candidate| is_program(candidate))
-            .ok_or(Missing(self))
+            .ok_or(Missing { tool: self, named: None })
     }
 }
 
@@ -111,7 +120,10 @@ fn is_program(path: &Path) -> bool {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(tool) = self;
+        let Self { tool, named } = self;
+        if let Some(named) = named {
+            return write!(f, "{} is set to `{}`, which is no program", tool.variable(), named.display());
+        }
         write!(
             f,
             "`{}` was not found, and the tests need it. `cargo xtask test` installs it where it may; by hand: \
@@ -137,8 +149,14 @@ mod tests {
 
     #[test]
     fn a_variable_that_names_nothing_is_not_passed_over() {
-        let message =
-            Tool::Etcd.locate_in(Some("/nowhere/etcd".into()), None).expect_err("missing").to_string();
+        let missing = Tool::Etcd.locate_in(Some("/nowhere/etcd".into()), Some("/bin".into()));
+        let message = missing.expect_err("no program").to_string();
+        assert_eq!(message, "LB_ETCD is set to `/nowhere/etcd`, which is no program");
+    }
+
+    #[test]
+    fn what_is_not_installed_says_how_to_get_it() {
+        let message = Missing { tool: Tool::Etcd, named: None }.to_string();
         for part in ["`etcd`", "LB_ETCD", "apt-get install etcd-server"] {
             assert!(message.contains(part), "{message}");
         }
