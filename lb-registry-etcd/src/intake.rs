@@ -27,8 +27,8 @@ pub(crate) struct Progress {
 
 /// Told about keys that this process cares for.
 pub(crate) trait Own: Send + Sync {
-    /// The key of an instance was written or deleted.
-    fn touched(&self, service: &str, id: &str);
+    /// The key of an instance was written (`now`: its value and lease) or deleted.
+    fn touched(&self, service: &str, id: &str, now: Option<(&[u8], i64)>);
     /// These are all instances that there are.
     fn listed(&self, there: &dyn Fn(&str, &str) -> bool);
 }
@@ -107,7 +107,7 @@ impl<I: ServiceInstance> Intake<I> {
             }
             Key::Config { service } if self.catalog.keeps(&service) => {
                 let kind = match decode_config(&kv.value) {
-                    Ok(config) => ChangeKind::Config(config),
+                    Ok(config) => ChangeKind::Config(Box::new(config)),
                     Err(error) => ChangeKind::Unreadable { key: core::Key::Config, error },
                 };
                 (service.into(), kind)
@@ -161,9 +161,13 @@ impl<I: ServiceInstance> Intake<I> {
         marks.collect()
     }
 
-    fn tell_own(&self, key: &[u8]) {
+    fn tell_own(&self, change: &Change) {
+        let (key, now) = match change {
+            Change::Put(kv) => (&kv.key, Some((&*kv.value, kv.lease))),
+            Change::Delete { key, .. } => (key, None),
+        };
         if let Some(Key::Instance { service, id }) = self.keys.parse(key) {
-            self.own.touched(&service, &id);
+            self.own.touched(&service, &id, now);
         }
     }
 
@@ -235,10 +239,7 @@ impl<I: ServiceInstance> Sink for Intake<I> {
         drop(state);
         self.catalog.apply(read, self.clock.now());
         for change in &changes {
-            match change {
-                Change::Put(kv) => self.tell_own(&kv.key),
-                Change::Delete { key, .. } => self.tell_own(key),
-            }
+            self.tell_own(change);
         }
     }
 

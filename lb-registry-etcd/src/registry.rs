@@ -43,11 +43,11 @@ use crate::store::Store;
 /// # Ok(())
 /// # }
 /// ```
-pub struct EtcdRegistry<I> {
+pub struct EtcdRegistry<I: ServiceInstance> {
     pub(crate) inner: Arc<Inner<I>>,
 }
 
-pub(crate) struct Inner<I> {
+pub(crate) struct Inner<I: ServiceInstance> {
     pub(crate) catalog: Catalog<I>,
     pub(crate) store: Arc<Store>,
     pub(crate) codec: Arc<dyn Codec<I>>,
@@ -55,12 +55,17 @@ pub(crate) struct Inner<I> {
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) keeper: KeeperHandle<I>,
     pub(crate) progress: watch::Receiver<Progress>,
-    pub(crate) tasks: Tasks,
 }
 
 /// Tasks that end with the registry.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Tasks(pub(crate) Vec<AbortHandle>);
+
+impl Tasks {
+    pub(crate) fn take(mut self) -> Vec<AbortHandle> {
+        std::mem::take(&mut self.0)
+    }
+}
 
 impl Drop for Tasks {
     fn drop(&mut self) {
@@ -70,7 +75,7 @@ impl Drop for Tasks {
     }
 }
 
-impl<I> Inner<I> {
+impl<I: ServiceInstance> Inner<I> {
     /// Whether what is written will be seen.
     pub(crate) fn is_following(&self) -> bool {
         self.progress.borrow().following
@@ -107,13 +112,13 @@ impl<I: ServiceInstance> EtcdRegistry<I> {
     }
 }
 
-impl<I> Clone for EtcdRegistry<I> {
+impl<I: ServiceInstance> Clone for EtcdRegistry<I> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
 }
 
-impl<I> fmt::Debug for EtcdRegistry<I> {
+impl<I: ServiceInstance> fmt::Debug for EtcdRegistry<I> {
     /// Prints endpoints and keys, and neither an instance nor a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EtcdRegistry").field("store", &self.inner.store).finish_non_exhaustive()

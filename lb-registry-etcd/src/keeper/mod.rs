@@ -13,3 +13,4 @@ mod tend;
 
 pub(crate) use announce::KeeperHandle;
 pub(crate) use kept::Keeping;
+pub(crate) use tend::tend;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use lb_core::ServiceInstance;
 use lb_core::registry::shared::Backoff;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::decide::Fate;
 use super::kept::{Keeping, Kept};
@@ -23,52 +23,62 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// Sends signs of life, writes again what is lost and takes out what was dropped; until nobody has a handle any more and
 /// everything has been taken out, or has run out.
 pub(crate) async fn tend<I: ServiceInstance>(keeping: Arc<Keeping<I>>) {
-    let mut heartbeat = Heartbeat::default();
+    tokio::select! {
+        () = keep_written(&keeping) => {}
+        () = keep_alive(&keeping) => {}
+    }
+}
+
+async fn keep_written<I: ServiceInstance>(keeping: &Arc<Keeping<I>>) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let period = keeping.lease.ttl() / 3;
-    let mut beat = Instant::now() + period;
     let mut give_up = None;
     loop {
         let work = keeping.work();
-        let mut well = true;
         let restored = stream::iter(work.doubtful)
-            .map(|kept| restore(&keeping, kept))
+            .map(|kept| restore(keeping, kept))
             .buffer_unordered(AT_A_TIME)
-            .fold(true, async |all, one| all & one);
-        well &= restored.await;
+            .fold(true, async |all, one| all & one)
+            .await;
         let dropped = stream::iter(work.dropped)
-            .map(|kept| take_out(&keeping, kept))
+            .map(|kept| take_out(keeping, kept))
             .buffer_unordered(AT_A_TIME)
-            .fold(true, async |all, one| all & one);
-        well &= dropped.await;
-
+            .fold(true, async |all, one| all & one)
+            .await;
+        let well = restored && dropped;
         if keeping.is_empty() {
             keeping.lease.give_back(&keeping.store.pool, || keeping.is_empty()).await;
         }
         if keeping.is_closed() {
             let over = *give_up.get_or_insert_with(|| Instant::now() + keeping.lease.ttl());
-            if well || Instant::now() >= over {
+            if keeping.is_empty() || Instant::now() >= over {
                 return;
-            }
-        }
-        if Instant::now() >= beat {
-            match sign_of_life(&keeping, &mut heartbeat).await {
-                Ok(()) => beat = Instant::now() + period,
-                Err(error) => {
-                    keeping.catalog.counters().failed();
-                    tracing::debug!(%error, "keeping the lease");
-                    well = false;
-                }
             }
         }
         if well {
             backoff.reset();
-            tokio::select! {
-                () = keeping.wake.notified() => {}
-                () = sleep_until(beat) => {}
-            }
+            keeping.wake.notified().await;
         } else {
             tokio::time::sleep(backoff.next(&*keeping.random)).await;
+        }
+    }
+}
+
+/// Never returns.
+async fn keep_alive<I: ServiceInstance>(keeping: &Keeping<I>) {
+    let mut heartbeat = Heartbeat::default();
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let period = keeping.lease.ttl() / 3;
+    loop {
+        match sign_of_life(keeping, &mut heartbeat).await {
+            Ok(()) => {
+                backoff.reset();
+                tokio::time::sleep(period).await;
+            }
+            Err(error) => {
+                keeping.catalog.counters().failed();
+                tracing::debug!(%error, "keeping the lease");
+                tokio::time::sleep(backoff.next(&*keeping.random)).await;
+            }
         }
     }
 }
