@@ -27,5 +27,6 @@ mod target;
 
 pub use balancer::{LoadBalancer, Traced};
 pub use builder::Builder;
+pub(crate) use clock::EngineClock;
 pub use picked::Picked;
 pub use service::Service;
