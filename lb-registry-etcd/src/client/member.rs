@@ -111,7 +111,10 @@ impl Member {
         slot.silences = if silent { slot.silences + 1 } else { 0 };
         if slot.silences >= SILENCES {
             *slot = Slot { client: None, generation: slot.generation + 1, silences: 0 };
-            tracing::debug!(endpoint = self.endpoint, "no answers on this connection; a new one will be made");
+            tracing::debug!(
+                endpoint = self.endpoint,
+                "no answers on this connection; a new one will be made"
+            );
         }
     }
 

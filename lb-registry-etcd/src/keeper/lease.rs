@@ -42,8 +42,9 @@ impl Lease {
             return Ok(id);
         }
         let seconds = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
-        let granted =
-            pool.anywhere("grant a lease", |conn| async move { conn.lease().grant(seconds, None).await }).await?;
+        let granted = pool
+            .anywhere("grant a lease", |conn| async move { conn.lease().grant(seconds, None).await })
+            .await?;
         let granted = granted.value.id();
         *id = Some(granted);
         self.known.store(granted, Ordering::Release);
@@ -73,7 +74,8 @@ impl Lease {
         *id = None;
         self.known.store(0, Ordering::Release);
         // Where this fails, the time-to-live does it.
-        let revoked = pool.anywhere("revoke the lease", |conn| async move { conn.lease().revoke(held).await }).await;
+        let revoked =
+            pool.anywhere("revoke the lease", |conn| async move { conn.lease().revoke(held).await }).await;
         if let Err(error) = revoked {
             tracing::debug!(%error, "the lease is left to run out");
         }
