@@ -184,5 +184,5 @@ async fn random_faults_on_one_member() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_faults_on_three_members() -> Result<()> {
-    drill(3, Settings::from_env(3, Duration::from_secs(75))?).await
+    drill(3, Settings::from_env(3, Duration::from_secs(100))?).await
 }

@@ -159,8 +159,7 @@ impl Drill {
                 Err(error) => Some((Rule::Converged, format!("no listing: {error}"))),
             };
             match wrong {
-                // The listing is as old as its question.
-                None => return Ok(asked),
+                None => return Ok(started.elapsed()),
                 Some(wrong) if asked >= bound => return Err(wrong),
                 Some(_) => sleep(LOOK).await,
             }
