@@ -32,8 +32,9 @@ async fn keeps_the_contract() {
 async fn keeps_the_contract_on_three_members() {
     let cluster = EtcdCluster::start().await.unwrap();
     let urls = cluster.client_urls();
-    let make = async || -> Box<dyn ServiceRegistry<Instance>> {
-        Box::new(empty(&urls).connect().await.unwrap())
+    let make = async || {
+        let registry: Box<dyn ServiceRegistry<Instance>> = Box::new(empty(&urls).connect().await.unwrap());
+        registry
     };
     // The rules where what other members know matters.
     for part in ["concurrent", "announce", "revision", "writer", "increment"] {
@@ -51,7 +52,7 @@ async fn keeps_the_contract_in_the_layout_of_others() {
         builder.connect().await.unwrap()
     };
     // Instances of the contract mostly have no address, which that format cannot do without.
-    for part in ["config", "revision_is_never", "of_two_writers", "failed_writes"] {
+    for part in ["of_two_writers", "a_conflict_changes", "a_plain_write", "failed_writes"] {
         contract().only(part).check(make).await;
     }
 }

@@ -16,7 +16,7 @@ async fn a_bad_value_is_left_out_and_counted() {
     reader.register("cart", instance("a")).await.unwrap();
     for (key, value) in [
         ("lb/instances/cart/bad", "{"),
-        ("lb/instances/cart/worse", "\u{0}\u{1}"),
+        ("lb/instances/cart/worse", "\u{1}\u{7f}"),
         ("lb/configs/cart", "[1, 2]"),
         ("lb/overrides/cart/a", "drain"),
     ] {
@@ -62,8 +62,7 @@ async fn what_is_written_by_hand_is_read() {
 }
 
 fn kind(error: &lb_core::RegistryError) -> Option<EtcdErrorKind> {
-    let source = std::error::Error::source(error)?;
-    Some(source.downcast_ref::<EtcdError>()?.kind())
+    Some(EtcdError::behind(error)?.kind())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
