@@ -13,11 +13,11 @@ pub use lb_core::limit::QuotaHint;
 pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
-    Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
-    Failure, FailureKind, FailurePercentageEjection, HedgeConfig, Instance, Limits, OutlierDetection,
-    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig,
-    ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection,
-    Traced, Trail, Unavailable, Why,
+    Attempt, Builder, ByError, CallOptions, CallReport, Cause, CheckFailed, Classifier, Classify,
+    ConfigError, Error, Failure, FailureKind, FailurePercentageEjection, HealthCheck, HealthCheckConfig,
+    HedgeConfig, Instance, Limits, OutlierDetection, PickError, Picked, RegistryError, RequestError,
+    RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
+    SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
