@@ -27,6 +27,12 @@ pub mod registry {
     pub use lb_core::registry::*;
 }
 
+/// A registry in etcd, which a fleet shares. The chapter [on etcd](docs::etcd) tells how to use it.
+#[cfg(feature = "etcd")]
+pub mod etcd {
+    pub use lb_registry_etcd::*;
+}
+
 /// How to choose: the built-in strategies, and what authors of strategies need.
 pub mod strategy {
     pub use lb_core::strategy::*;
@@ -58,6 +64,8 @@ pub mod decide {
 
 /// What most programs need: `use loadbalance::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "etcd")]
+    pub use lb_registry_etcd::EtcdRegistry;
     #[cfg(feature = "memory")]
     pub use lb_registry_memory::MemoryRegistry;
 

@@ -207,7 +207,9 @@ impl<I: ServiceInstance> Sink for Intake<I> {
         let there: HashSet<(Arc<str>, Arc<str>)> = items
             .iter()
             .filter_map(|change| match &change.kind {
-                ChangeKind::Instance(record) => Some((Arc::clone(&change.service), Arc::from(record.instance.id()))),
+                ChangeKind::Instance(record) => {
+                    Some((Arc::clone(&change.service), Arc::from(record.instance.id())))
+                }
                 ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => {
                     Some((Arc::clone(&change.service), Arc::clone(id)))
                 }

@@ -176,9 +176,18 @@ mod tests {
     #[test]
     fn keys_that_would_not_be_written_are_not_read() {
         for key in [
-            "lb/instances/cart", "lb/instances/cart/", "lb/instances//a", "lb/instances/cart/a/b",
-            "lb/instances/cart/%2f", "lb/instances/cart/%", "lb/instances/cart/%zz", "lb/configs/",
-            "lb/configs/a/b", "lb/else/cart/a", "lb2/configs/cart", "configs/cart",
+            "lb/instances/cart",
+            "lb/instances/cart/",
+            "lb/instances//a",
+            "lb/instances/cart/a/b",
+            "lb/instances/cart/%2f",
+            "lb/instances/cart/%",
+            "lb/instances/cart/%zz",
+            "lb/configs/",
+            "lb/configs/a/b",
+            "lb/else/cart/a",
+            "lb2/configs/cart",
+            "configs/cart",
         ] {
             assert_eq!(keys().parse(key.as_bytes()), None, "{key}");
         }
@@ -188,8 +197,9 @@ mod tests {
     fn check(service: &str, id: &str) {
         for keys in [keys(), Keys::elsewhere("k")] {
             let (s, i) = (Cow::Borrowed(service), Cow::Borrowed(id));
-            let parsed =
-                |key: String, expected: &Key<'_>| assert_eq!(keys.parse(key.as_bytes()).as_ref(), Some(expected), "{key}");
+            let parsed = |key: String, expected: &Key<'_>| {
+                assert_eq!(keys.parse(key.as_bytes()).as_ref(), Some(expected), "{key}");
+            };
             parsed(keys.instance(service, id), &Key::Instance { service: s.clone(), id: i.clone() });
             parsed(keys.config(service), &Key::Config { service: s.clone() });
             parsed(keys.over(service, id), &Key::Override { service: s.clone(), id: i.clone() });

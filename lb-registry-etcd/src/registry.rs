@@ -88,9 +88,7 @@ impl<I: ServiceInstance + Serialize + DeserializeOwned> EtcdRegistry<I> {
     /// # Errors
     ///
     /// An endpoint cannot be used, or none could be reached within five seconds.
-    pub async fn connect<E: Into<String>>(
-        endpoints: impl IntoIterator<Item = E>,
-    ) -> Result<Self, EtcdError> {
+    pub async fn connect<E: Into<String>>(endpoints: impl IntoIterator<Item = E>) -> Result<Self, EtcdError> {
         Self::builder(endpoints).connect().await
     }
 

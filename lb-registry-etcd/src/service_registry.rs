@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lb_core::registry::shared::{Change, CodecError, Generation, Record, encode_config, encode_override};
 use lb_core::registry::{
-    Announcement, ConfigEntry, Entry, InstanceState, Override, RegistryError, Revision, SnapshotWatch, validate,
+    Announcement, ConfigEntry, Entry, InstanceState, Override, RegistryError, Revision, SnapshotWatch,
+    validate,
 };
 use lb_core::{Clock, ServiceConfig, ServiceInstance, ServiceRegistry};
 use tokio::time::timeout;
@@ -47,7 +48,8 @@ impl<I: ServiceInstance> EtcdRegistry<I> {
         validate::config(service, config)?;
         let inner = &self.inner;
         let failed = |error: EtcdError| RegistryError::backend(operation, service, error);
-        let value = encode_config(config).map_err(|error| RegistryError::backend(operation, service, error))?;
+        let value =
+            encode_config(config).map_err(|error| RegistryError::backend(operation, service, error))?;
         // `Some(None)`: a revision of a history that is lost, which nothing can be at.
         let wanted = expected.map(|revision| inner.catalog.to_store(service, revision));
         let key = inner.store.keys.config(service);
@@ -68,7 +70,11 @@ impl<I: ServiceInstance> EtcdRegistry<I> {
         self.seen(service, written.revision).await;
         written.outcome.map_err(|actual| {
             let actual = inner.catalog.from_store(service, u64::try_from(actual).unwrap_or_default());
-            RegistryError::Conflict { service: service.into(), expected: expected.unwrap_or_default(), actual }
+            RegistryError::Conflict {
+                service: service.into(),
+                expected: expected.unwrap_or_default(),
+                actual,
+            }
         })
     }
 
@@ -112,8 +118,7 @@ impl<I: ServiceInstance> ServiceRegistry<I> for EtcdRegistry<I> {
         let inner = &self.inner;
         let record = Record::new(instance, Generation::new(&*inner.random));
         let id = record.instance.id();
-        let value =
-            inner.codec.encode(service, &record).map_err(|error| unwritable(service, id, &error))?;
+        let value = inner.codec.encode(service, &record).map_err(|error| unwritable(service, id, &error))?;
         let keys = [inner.store.keys.instance(service, id), inner.store.keys.removed(service, id)];
         let decide = |found: &[Option<crate::watch::Kv>], again: bool| {
             if again && found[0].as_ref().is_some_and(|kv| kv.value == value && kv.lease == 0) {

@@ -26,15 +26,23 @@ pub(crate) enum Decision<T> {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     /// Put a value; a lease of 0 is none.
-    Put { key: String, value: Vec<u8>, lease: i64 },
-    Delete { key: String },
+    Put {
+        key: String,
+        value: Vec<u8>,
+        lease: i64,
+    },
+    Delete {
+        key: String,
+    },
 }
 
 impl From<Op> for TxnOp {
     fn from(op: Op) -> Self {
         match op {
             Op::Put { key, value, lease: 0 } => TxnOp::put(key, value, None),
-            Op::Put { key, value, lease } => TxnOp::put(key, value, Some(PutOptions::new().with_lease(lease))),
+            Op::Put { key, value, lease } => {
+                TxnOp::put(key, value, Some(PutOptions::new().with_lease(lease)))
+            }
             Op::Delete { key } => TxnOp::delete(key, Some(DeleteOptions::new())),
         }
     }

@@ -149,9 +149,19 @@ fn a_type_of_ones_own_is_made_of_what_others_wrote() {
 #[test]
 fn bad_values_are_errors_that_do_not_quote_them() {
     let bad: &[&[u8]] = &[
-        b"", b"{", b"null", b"[]", b"\xff\xfe", b"{\"Op\":1,\"Addr\":\"h:1\"}", b"{\"Op\":0,\"Addr\":\"\"}",
-        b"{\"Op\":0,\"Addr\":7}", b"{\"address\":5}", b"{\"id\":\"other\",\"name\":\"s\"}", b"hunter2 hunter2",
-        b"{\"Op\":0,\"Addr\":\"h\",\"Metadata\":{\"lb\":99}}", b"{\"Op\":0,\"Addr\":\"h\",\"Metadata\":{\"lb\":1}}",
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\xff\xfe",
+        b"{\"Op\":1,\"Addr\":\"h:1\"}",
+        b"{\"Op\":0,\"Addr\":\"\"}",
+        b"{\"Op\":0,\"Addr\":7}",
+        b"{\"address\":5}",
+        b"{\"id\":\"other\",\"name\":\"s\"}",
+        b"hunter2 hunter2",
+        b"{\"Op\":0,\"Addr\":\"h\",\"Metadata\":{\"lb\":99}}",
+        b"{\"Op\":0,\"Addr\":\"h\",\"Metadata\":{\"lb\":1}}",
         b"{\"network\":\"tcp\",\"address\":\"h\",\"tags\":{\"lb\":\"hunter2\"}}",
     ];
     for codec in [&NativeCodec as &dyn Codec<Instance>, &KitexCodec, &KratosCodec, &GoZeroCodec] {

@@ -230,7 +230,11 @@ mod tests {
             (14, "etcdserver: no leader", EtcdErrorKind::Unavailable),
             (14, "etcdserver: request timed out", EtcdErrorKind::Unavailable),
             (16, "etcdserver: invalid auth token", EtcdErrorKind::Unauthenticated),
-            (3, "etcdserver: authentication failed, invalid user ID or password", EtcdErrorKind::Unauthenticated),
+            (
+                3,
+                "etcdserver: authentication failed, invalid user ID or password",
+                EtcdErrorKind::Unauthenticated,
+            ),
             (3, "etcdserver: user name is empty", EtcdErrorKind::Unauthenticated),
             (3, "etcdserver: revision of auth store is old", EtcdErrorKind::Unauthenticated),
             (7, "etcdserver: permission denied", EtcdErrorKind::PermissionDenied),

@@ -52,7 +52,9 @@ impl Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("user", &self.user.as_ref().map(|user| &user.0)).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("user", &self.user.as_ref().map(|user| &user.0))
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,7 +108,8 @@ impl Pool {
 
     /// Says that `member` does not answer: others are asked first from now on.
     pub(crate) fn avoid(&self, member: usize) {
-        let _ = self.current.compare_exchange(member, self.after(member), Ordering::Relaxed, Ordering::Relaxed);
+        let _ =
+            self.current.compare_exchange(member, self.after(member), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// One request to one member.

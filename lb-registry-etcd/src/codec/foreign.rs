@@ -69,8 +69,7 @@ where
 
 /// The address, which these formats cannot do without.
 pub(super) fn address<I: ServiceInstance>(record: &Record<I>) -> Result<&str, CodecError> {
-    record
-        .instance
-        .address()
-        .ok_or_else(|| CodecError::Unwritable("the format needs an address, and the instance has none".into()))
+    record.instance.address().ok_or_else(|| {
+        CodecError::Unwritable("the format needs an address, and the instance has none".into())
+    })
 }

@@ -70,7 +70,9 @@ impl<I: ServiceInstance> KeeperHandle<I> {
         let written = kept.written.lock().await;
         keeping.insert(&kept);
         let revision = keeping
-            .write(&kept, &written.value, "announce", Begin::Absent, |mine, found, again| mine.announce(found, again))
+            .write(&kept, &written.value, "announce", Begin::Absent, |mine, found, again| {
+                mine.announce(found, again)
+            })
             .await
             .map_err(|error| RegistryError::backend("announce", service, error))?
             .1;

@@ -63,7 +63,9 @@ impl Mine<'_> {
     /// Replaces what this process has written by `new`.
     pub(super) fn update(&self, new: &[u8], found: &[Option<Kv>], again: bool) -> Decision<Fate> {
         match (&found[0], &found[1]) {
-            (Some(kv), _) if again && kv.value == new && kv.lease == self.lease => Decision::Leave(Fate::There),
+            (Some(kv), _) if again && kv.value == new && kv.lease == self.lease => {
+                Decision::Leave(Fate::There)
+            }
             (Some(kv), _) if self.is_mine(kv) => Decision::Write(vec![self.put(new)], Fate::There),
             (Some(_), _) => Decision::Leave(Fate::TakenOver),
             (None, Some(_)) => Decision::Leave(Fate::TakenOut),
@@ -74,7 +76,9 @@ impl Mine<'_> {
     /// Replaces it to say that it drains; what is not there needs no draining.
     pub(super) fn drain(&self, new: &[u8], found: &[Option<Kv>]) -> Decision<Fate> {
         match &found[0] {
-            Some(kv) if self.is_mine(kv) && kv.value != new => Decision::Write(vec![self.put(new)], Fate::There),
+            Some(kv) if self.is_mine(kv) && kv.value != new => {
+                Decision::Write(vec![self.put(new)], Fate::There)
+            }
             Some(kv) if kv.value == new => Decision::Leave(Fate::There),
             Some(_) => Decision::Leave(Fate::TakenOver),
             None => Decision::Leave(Fate::Gone),
@@ -103,6 +107,7 @@ mod tests {
 
     const MINE: Mine<'_> = Mine { key: "k", mark: "m", value: b"mine.1", lease: 7 };
 
+    #[allow(clippy::unnecessary_wraps, reason = "what is found at a key may be nothing")]
     fn kv(value: &[u8], lease: i64) -> Option<Kv> {
         Some(Kv { key: b"k".to_vec(), value: value.to_vec(), revision: 9, lease })
     }
@@ -156,7 +161,11 @@ mod tests {
     #[test]
     fn announcing_replaces_whatever_is_there() {
         assert_eq!(fate(&MINE.announce(&[kv(b"other", 0), kv(b"", 3)], false)).0, 2);
-        assert_eq!(fate(&MINE.announce(&[kv(b"mine.1", 7), None], true)).0, 0, "an earlier try was carried out");
+        assert_eq!(
+            fate(&MINE.announce(&[kv(b"mine.1", 7), None], true)).0,
+            0,
+            "an earlier try was carried out"
+        );
         assert_eq!(fate(&MINE.announce(&[kv(b"mine.1", 7), None], false)).0, 1);
     }
 }

@@ -36,7 +36,11 @@ impl<I: ServiceInstance> Handle<I> {
 
     fn refused(&self, problem: impl Into<String>) -> RegistryError {
         let (service, id) = &self.kept.name;
-        RegistryError::InvalidInstance { service: (**service).into(), id: (**id).into(), problem: problem.into() }
+        RegistryError::InvalidInstance {
+            service: (**service).into(),
+            id: (**id).into(),
+            problem: problem.into(),
+        }
     }
 
     fn failed(&self, operation: &'static str, error: EtcdError) -> RegistryError {
@@ -45,7 +49,8 @@ impl<I: ServiceInstance> Handle<I> {
 
     fn lost(&self, fate: Fate) -> RegistryError {
         if fate == Fate::TakenOver {
-            return self.refused("somebody else has registered this id since; announce it again to take it back");
+            return self
+                .refused("somebody else has registered this id since; announce it again to take it back");
         }
         let (service, id) = &self.kept.name;
         RegistryError::UnknownInstance { service: (**service).into(), id: (**id).into() }
@@ -76,13 +81,13 @@ impl<I: ServiceInstance> AnnouncementKeeper<I> for Handle<I> {
         let mut written = self.kept.written.lock().await;
         if !keeping.is_current(&self.kept) {
             drop(written);
-            // Whose is it then? Only etcd knows.
-            return Err(self.whose().await);
+            return Err(self.whose());
         }
         let mut record = written.record.clone();
         record.instance = Arc::new(instance);
         record.generation = record.generation.map(lb_core::registry::shared::Generation::next);
-        let value = keeping.codec.encode(service, &record).map_err(|error| unwritable(service, id, &error))?;
+        let value =
+            keeping.codec.encode(service, &record).map_err(|error| unwritable(service, id, &error))?;
         let (fate, revision) = keeping
             .write(&self.kept, &written.value, "update", Begin::Read, |mine, found, again| {
                 mine.update(&value, found, again)
@@ -112,9 +117,12 @@ impl<I: ServiceInstance> AnnouncementKeeper<I> for Handle<I> {
         }
         let record = written.record.clone().with_state(InstanceState::Draining);
         let (service, id) = (self.service(), &*self.kept.name.1);
-        let value = keeping.codec.encode(service, &record).map_err(|error| unwritable(service, id, &error))?;
+        let value =
+            keeping.codec.encode(service, &record).map_err(|error| unwritable(service, id, &error))?;
         let (_, revision) = keeping
-            .write(&self.kept, &written.value, "drain", Begin::Read, |mine, found, _| mine.drain(&value, found))
+            .write(&self.kept, &written.value, "drain", Begin::Read, |mine, found, _| {
+                mine.drain(&value, found)
+            })
             .await
             .map_err(|error| self.failed("drain", error))?;
         written.value = value;
@@ -139,10 +147,10 @@ impl<I: ServiceInstance> AnnouncementKeeper<I> for Handle<I> {
 
 impl<I: ServiceInstance> Handle<I> {
     /// Why the instance is not this announcement's any more.
-    async fn whose(&self) -> RegistryError {
+    fn whose(&self) -> RegistryError {
         let keeping = self.keeping();
         let (service, id) = &self.kept.name;
-        let known = keeping.catalog.latest(service).entries.get(&**id).is_some();
+        let known = keeping.catalog.latest(service).entries.get(id).is_some();
         self.lost(if known { Fate::TakenOver } else { Fate::TakenOut })
     }
 }
@@ -167,7 +175,8 @@ impl<I: ServiceInstance> Keeping<I> {
             self.forget(kept);
             return Ok(0);
         }
-        let drained = written.record.state == InstanceState::Draining && is_told(&*self.codec, kept, &written);
+        let drained =
+            written.record.state == InstanceState::Draining && is_told(&*self.codec, kept, &written);
         let (fate, revision) = self
             .write(kept, &written.value, "remove", Begin::Read, |mine, found, _| mine.remove(drained, found))
             .await?;

@@ -42,8 +42,9 @@ impl Lease {
             return Ok(id);
         }
         let seconds = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
-        let granted =
-            pool.anywhere("grant a lease", |conn| async move { conn.lease().grant(seconds, None).await }).await?;
+        let granted = pool
+            .anywhere("grant a lease", |conn| async move { conn.lease().grant(seconds, None).await })
+            .await?;
         let granted = granted.value.id();
         *id = Some(granted);
         self.known.store(granted, Ordering::Release);
@@ -73,7 +74,8 @@ impl Lease {
         *id = None;
         self.known.store(0, Ordering::Release);
         // Where this fails, the time-to-live does it.
-        let revoked = pool.anywhere("revoke the lease", |conn| async move { conn.lease().revoke(held).await }).await;
+        let revoked =
+            pool.anywhere("revoke the lease", |conn| async move { conn.lease().revoke(held).await }).await;
         if let Err(error) = revoked {
             tracing::debug!(%error, "the lease is left to run out");
         }
@@ -91,14 +93,13 @@ impl Heartbeat {
     /// One sign of life for `lease`, on one member; after a failure the next call asks the next one.
     pub(super) async fn beat(&mut self, pool: &Pool, lease: i64) -> Result<(), EtcdError> {
         let member = *self.member.get_or_insert_with(|| pool.current());
-        let result = match self.stream.take().filter(|stream| stream.0 == lease) {
-            Some((_, keeper, stream)) => self.send(pool, member, lease, keeper, stream).await,
+        let result = if let Some((_, keeper, stream)) = self.stream.take().filter(|stream| stream.0 == lease) {
+            self.send(pool, member, lease, keeper, stream).await
+        } else {
             // Opening one sends one.
-            None => {
-                let open = |conn: crate::client::Conn| async move { conn.lease().keep_alive(lease).await };
-                let opened = pool.on(member, "keep the lease", ANSWER, open).await;
-                opened.map(|(keeper, stream)| self.stream = Some((lease, keeper, stream)))
-            }
+            let open = |conn: crate::client::Conn| async move { conn.lease().keep_alive(lease).await };
+            let opened = pool.on(member, "keep the lease", ANSWER, open).await;
+            opened.map(|(keeper, stream)| self.stream = Some((lease, keeper, stream)))
         };
         if let Err(error) = &result
             && error.kind() != EtcdErrorKind::LeaseNotFound

@@ -93,7 +93,9 @@ async fn sign_of_life<I: ServiceInstance>(
     let mut last = heartbeat.beat(pool, lease).await;
     for _ in 1..pool.len() {
         match &last {
-            Err(error) if error.kind() != EtcdErrorKind::LeaseNotFound => last = heartbeat.beat(pool, lease).await,
+            Err(error) if error.kind() != EtcdErrorKind::LeaseNotFound => {
+                last = heartbeat.beat(pool, lease).await;
+            }
             _ => break,
         }
     }

@@ -7,10 +7,10 @@ use etcd_client::{GetOptions, WatchOptions, WatchResponse, WatchStream};
 use lb_core::RandomSource;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Sink;
 use super::list::list;
 use super::machine::{Head, Machine, Seen, Step, Why};
 use super::wire::Change;
-use super::Sink;
 use crate::client::{EtcdError, EtcdErrorKind, Pool, kind_of_reason};
 use crate::keys::Range;
 
@@ -99,7 +99,10 @@ impl Follow {
             self.machine.see(seen, &*self.random);
             if self.machine.member() != member {
                 self.pool.avoid(member);
-                tracing::debug!(to = self.pool.endpoint(self.machine.member()), "following etcd on another member");
+                tracing::debug!(
+                    to = self.pool.endpoint(self.machine.member()),
+                    "following etcd on another member"
+                );
             }
             self.say(seen);
         }
@@ -157,7 +160,9 @@ impl Follow {
             Step::Probe => self.probe(member).await,
             Step::Authenticate => {
                 let limit = self.timing.open;
-                let refreshed = self.pool.on(member, "authenticate", limit, |conn| async move { conn.refresh_token().await });
+                let refreshed = self
+                    .pool
+                    .on(member, "authenticate", limit, |conn| async move { conn.refresh_token().await });
                 refreshed.await.map(|()| Seen::Done)
             }
             Step::Wait(wait) => {
@@ -185,10 +190,12 @@ impl Follow {
         // A key within the range, so that a role that may read the range may read it.
         let (key, revision) = self.fence.clone().unwrap_or_else(|| (self.range.start.clone(), 0));
         let options = GetOptions::new().with_keys_only();
-        let answer = self
-            .pool
-            .on(member, "read", self.timing.open, |conn| async move { conn.kv().get(key, Some(options)).await })
-            .await?;
+        let answer =
+            self.pool
+                .on(member, "read", self.timing.open, |conn| async move {
+                    conn.kv().get(key, Some(options)).await
+                })
+                .await?;
         let diverged = answer.kvs().iter().any(|kv| kv.mod_revision() < revision);
         Ok(Seen::Caught { head: Head::of(answer.header()), diverged })
     }
@@ -197,7 +204,12 @@ impl Follow {
         let key = self.range.start.clone();
         let options = GetOptions::new().with_keys_only().with_serializable();
         self.pool
-            .on(member, "read", self.timing.probe, |conn| async move { conn.kv().get(key, Some(options)).await })
+            .on(
+                member,
+                "read",
+                self.timing.probe,
+                |conn| async move { conn.kv().get(key, Some(options)).await },
+            )
             .await?;
         Ok(Seen::Alive)
     }
@@ -259,7 +271,9 @@ impl Follow {
         match response {
             Ok(Some(response)) if response.canceled() => Ok(self.canceled(&response)),
             Ok(Some(response)) => Ok(self.take(response)),
-            Ok(None) => Err(EtcdError::new("watch", endpoint, EtcdErrorKind::Unavailable, "the stream has ended")),
+            Ok(None) => {
+                Err(EtcdError::new("watch", endpoint, EtcdErrorKind::Unavailable, "the stream has ended"))
+            }
             Err(error) => Err(EtcdError::of("watch", endpoint, &error)),
         }
     }

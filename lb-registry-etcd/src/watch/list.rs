@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use etcd_client::{GetOptions, GetResponse};
 
+use super::Sink;
 use super::machine::Head;
 use super::wire::Kv;
-use super::Sink;
 use crate::client::{EtcdError, Pool};
 use crate::keys::Range;
 

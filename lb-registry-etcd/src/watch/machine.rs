@@ -166,7 +166,6 @@ impl Machine {
                 }
             }
             (_, Seen::Opened(head)) if self.is_other_history(head) => self.list_because(Why::HistoryLost),
-            (_, Seen::Opened(_)) => Step::Read,
             (_, Seen::Events { last }) => {
                 self.is_good();
                 // The events of one revision may come in several messages: those of the last one may not be complete.
@@ -186,8 +185,11 @@ impl Machine {
                 }
                 self.failed(kind, random)
             }
-            (Step::Relist, Seen::Failed(_)) => Step::Read,
-            (Step::List | Step::Open { .. }, Seen::Failed(EtcdErrorKind::Compacted)) => self.overtaken(random),
+            // A comparison that failed harms nothing: the watch is still there.
+            (_, Seen::Opened(_)) | (Step::Relist, Seen::Failed(_)) => Step::Read,
+            (Step::List | Step::Open { .. }, Seen::Failed(EtcdErrorKind::Compacted)) => {
+                self.overtaken(random)
+            }
             (_, Seen::Failed(kind)) => self.failed(kind, random),
             (_, Seen::Done) => self.resume(),
         };
@@ -197,7 +199,10 @@ impl Machine {
     /// Whether this is not the history that was followed so far.
     pub(crate) fn is_other_history(&self, head: Head) -> bool {
         let known = self.head != Head::default();
-        known && (head.revision < self.revision || head.cluster != self.head.cluster || head.term < self.head.term)
+        known
+            && (head.revision < self.revision
+                || head.cluster != self.head.cluster
+                || head.term < self.head.term)
     }
 
     fn is_good(&mut self) {

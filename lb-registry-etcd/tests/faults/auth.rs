@@ -103,7 +103,9 @@ async fn certificates_are_checked_on_both_sides() {
     assert_eq!(registry.instances("cart").await.unwrap().len(), 1);
     assert!(!format!("{good:?} {registry:?}").contains("PRIVATE KEY"));
 
-    for (what, tls) in [("no certificate of its own", Tls::new().ca_certificate(ca)), ("no authority", Tls::new())] {
+    for (what, tls) in
+        [("no certificate of its own", Tls::new().ca_certificate(ca)), ("no authority", Tls::new())]
+    {
         let short = Duration::from_secs(2);
         let error = builder([etcd.client_url()]).tls(tls).initial_timeout(short).connect().await.unwrap_err();
         println!("{what}: {error}");

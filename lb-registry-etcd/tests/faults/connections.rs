@@ -45,11 +45,13 @@ async fn the_only_connection_swallows_everything() {
     let caller = Caller::start(&reader, "cart").await;
     for mode in [ProxyMode::BlackHole, ProxyMode::BlackHoleToClient, ProxyMode::BlackHoleToServer] {
         proxy.set(mode);
-        until("stale", &watch, Duration::from_secs(6), |s| matches!(s.freshness, Freshness::Stale { .. })).await;
+        until("stale", &watch, Duration::from_secs(6), |s| matches!(s.freshness, Freshness::Stale { .. }))
+            .await;
         writer.set_override("cart", "a", Override::weight(3)).await.unwrap();
         proxy.set(ProxyMode::Pass);
         until_live("live again", &watch, Duration::from_secs(4), &["a"]).await;
-        until("the write", &watch, Duration::from_secs(1), |s| s.entries.get("a").unwrap().weight() == 3).await;
+        until("the write", &watch, Duration::from_secs(1), |s| s.entries.get("a").unwrap().weight() == 3)
+            .await;
         writer.set_override("cart", "a", Override::NONE).await.unwrap();
     }
     caller.finish().await;
@@ -59,8 +61,10 @@ async fn the_only_connection_swallows_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_connection_swallows_everything() {
     let etcd = EtcdServer::start().await.unwrap();
-    let (first, second) =
-        (Proxy::start(etcd.client_address()).await.unwrap(), Proxy::start(etcd.client_address()).await.unwrap());
+    let (first, second) = (
+        Proxy::start(etcd.client_address()).await.unwrap(),
+        Proxy::start(etcd.client_address()).await.unwrap(),
+    );
     let urls = [format!("http://{}", first.address()), format!("http://{}", second.address())];
     let reader = connect(urls).await;
     let writer = connect([etcd.client_url()]).await;
@@ -71,7 +75,8 @@ async fn an_old_connection_swallows_everything() {
         proxy.set(ProxyMode::BlackHole);
         let id = format!("b{n}");
         writer.register("cart", instance(&id)).await.unwrap();
-        until("seen over another connection", &watch, Duration::from_secs(5), |s| ids(s).contains(&&*id)).await;
+        until("seen over another connection", &watch, Duration::from_secs(5), |s| ids(s).contains(&&*id))
+            .await;
         proxy.set(ProxyMode::Pass);
     }
 }

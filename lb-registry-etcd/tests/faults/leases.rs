@@ -87,8 +87,7 @@ async fn who_was_away_for_too_long_comes_back_and_spares_a_successor() {
     let etcd = EtcdServer::start().await.unwrap();
     let proxy = Proxy::start(etcd.client_address()).await.unwrap();
     let owner = connect([format!("http://{}", proxy.address())]).await;
-    let reader =
-        builder([etcd.client_url()]).removal(RemovalPolicy::trust()).connect().await.unwrap();
+    let reader = builder([etcd.client_url()]).removal(RemovalPolicy::trust()).connect().await.unwrap();
     let watch = reader.watch("cart").await.unwrap();
     let _a = owner.announce("cart", instance("a")).await.unwrap();
     let mut b = owner.announce("cart", instance("b")).await.unwrap();

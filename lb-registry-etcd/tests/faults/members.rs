@@ -68,7 +68,8 @@ async fn a_member_that_hangs_is_left() {
     let cluster = EtcdCluster::start().await.unwrap();
     let follower = cluster.follower().await.unwrap();
     // Begins at the member that will hang: it is the only one that is there.
-    let others: Vec<_> = cluster.client_urls().into_iter().filter(|url| *url != follower.client_url()).collect();
+    let others: Vec<_> =
+        cluster.client_urls().into_iter().filter(|url| *url != follower.client_url()).collect();
     let writer = connect(others).await;
     let reader = connect(cluster.client_urls()).await;
     let watch = reader.watch("cart").await.unwrap();

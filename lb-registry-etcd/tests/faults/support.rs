@@ -56,7 +56,12 @@ pub(crate) async fn until(
 }
 
 /// Waits until exactly these are there, ready, and known to be.
-pub(crate) async fn until_live(what: &str, watch: &SnapshotWatch<Instance>, bound: Duration, expected: &[&str]) -> Duration {
+pub(crate) async fn until_live(
+    what: &str,
+    watch: &SnapshotWatch<Instance>,
+    bound: Duration,
+    expected: &[&str],
+) -> Duration {
     until(what, watch, bound, |s| {
         ids(s) == expected && s.freshness == Freshness::Live && s.entries.iter().all(|entry| good(entry))
     })
@@ -95,7 +100,10 @@ impl Caller {
                 while !end.load(Ordering::Relaxed) {
                     let snapshot = watch.current();
                     assert!(!snapshot.entries.is_empty(), "nobody is there: {snapshot:?}");
-                    assert!(snapshot.revision >= revision, "the revision went back from {revision}: {snapshot:?}");
+                    assert!(
+                        snapshot.revision >= revision,
+                        "the revision went back from {revision}: {snapshot:?}"
+                    );
                     revision = snapshot.revision;
                     let start = Instant::now();
                     lb.execute(service, async |i| Ok::<_, RequestError>(i.id.clone())).await.unwrap();

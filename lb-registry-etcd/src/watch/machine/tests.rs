@@ -60,7 +60,10 @@ fn it_waits_only_when_all_members_failed_and_longer_each_time() {
         assert_eq!(bench.breaks(), Step::Barrier);
         let Step::Wait(wait) = bench.breaks() else { panic!("no wait after all three failed") };
         let longest = FIRST_WAIT * (1 << round);
-        assert!(wait <= longest.min(LONGEST_WAIT) && wait >= longest.min(LONGEST_WAIT) / 2, "{round}: {wait:?}");
+        assert!(
+            wait <= longest.min(LONGEST_WAIT) && wait >= longest.min(LONGEST_WAIT) / 2,
+            "{round}: {wait:?}"
+        );
         assert!(wait * 2 >= last);
         last = wait;
         assert_eq!(bench.see(Seen::Done), Step::Barrier);
@@ -88,7 +91,11 @@ fn another_history_is_listed() {
         assert_eq!(bench.see(Seen::Caught { head, diverged: false }), Step::List, "{head:?}");
         assert_eq!(bench.machine.why(), Why::HistoryLost);
         let revision = head.revision;
-        assert_eq!(bench.see(Seen::Listed(head)), Step::Open { from: revision + 1 }, "the revision goes back, too");
+        assert_eq!(
+            bench.see(Seen::Listed(head)),
+            Step::Open { from: revision + 1 },
+            "the revision goes back, too"
+        );
     }
     let mut bench = Bench::reading(1);
     bench.breaks();
@@ -125,7 +132,10 @@ fn compaction_leads_to_a_list_at_once_but_not_for_ever() {
     }
     assert!(matches!(bench.see(overtaken), Step::Wait(_)));
     assert_eq!(bench.see(Seen::Done), Step::List);
-    assert!(matches!(bench.see(Seen::Failed(EtcdErrorKind::Compacted)), Step::Wait(_)), "overtaken while listing");
+    assert!(
+        matches!(bench.see(Seen::Failed(EtcdErrorKind::Compacted)), Step::Wait(_)),
+        "overtaken while listing"
+    );
 }
 
 #[test]
@@ -172,8 +182,11 @@ fn a_list_beside_the_watch_moves_the_revision_and_its_failure_harms_nothing() {
 }
 
 fn any_seen() -> impl Strategy<Value = Seen> {
-    let head = (0..2_u64, 1..4_u64, 0..200_i64)
-        .prop_map(|(cluster, term, revision)| Head { cluster, term, revision });
+    let head = (0..2_u64, 1..4_u64, 0..200_i64).prop_map(|(cluster, term, revision)| Head {
+        cluster,
+        term,
+        revision,
+    });
     let kind = prop_oneof![
         Just(EtcdErrorKind::Timeout),
         Just(EtcdErrorKind::Unavailable),
