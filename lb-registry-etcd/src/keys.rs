@@ -198,7 +198,7 @@ mod tests {
         for keys in [keys(), Keys::elsewhere("k")] {
             let (s, i) = (Cow::Borrowed(service), Cow::Borrowed(id));
             let parsed = |key: String, expected: &Key<'_>| {
-                assert_eq!(keys.parse(key.as_bytes()).as_ref(), Some(expected), "{key}")
+                assert_eq!(keys.parse(key.as_bytes()).as_ref(), Some(expected), "{key}");
             };
             parsed(keys.instance(service, id), &Key::Instance { service: s.clone(), id: i.clone() });
             parsed(keys.config(service), &Key::Config { service: s.clone() });

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use etcd_client::Error;
+use lb_core::RegistryError;
 
 /// A request to etcd that failed, or an endpoint that cannot be used: what was tried, where, and what kind of failure
 /// it is. Never contains a password or a value.
 ///
-/// It is the source of [`RegistryError::Backend`](lb_core::RegistryError::Backend).
+/// It is the source of [`RegistryError::Backend`]; [`behind`](Self::behind) finds it there.
 ///
 /// ```
 /// use lb_registry_etcd::{EtcdErrorKind, EtcdRegistry};
@@ -108,7 +109,7 @@ fn kind_of(code: i32, message: &str) -> EtcdErrorKind {
         EtcdErrorKind::LeaseNotFound
     } else if says("space exceeded") {
         EtcdErrorKind::NoSpace
-    } else if says("is too large") || says("message length too large") {
+    } else if says("is too large") || says("message length too large") || says("larger than max") {
         EtcdErrorKind::TooLarge
     } else if says("authentication is not enabled") {
         EtcdErrorKind::AuthNotEnabled
@@ -173,6 +174,24 @@ impl EtcdError {
         Self::new(operation, endpoint, kind, message)
     }
 
+    /// The error of etcd behind an error of the registry, if it is one.
+    ///
+    /// ```
+    /// use lb_core::RegistryError;
+    /// use lb_registry_etcd::{EtcdError, EtcdErrorKind};
+    ///
+    /// fn is_full(error: &RegistryError) -> bool {
+    ///     EtcdError::behind(error).is_some_and(|error| error.kind() == EtcdErrorKind::NoSpace)
+    /// }
+    /// assert!(!is_full(&RegistryError::Closed));
+    /// ```
+    pub fn behind(error: &RegistryError) -> Option<&Self> {
+        match error {
+            RegistryError::Backend { source, .. } => (**source).downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// What kind of failure it is.
     pub const fn kind(&self) -> EtcdErrorKind {
         self.kind
@@ -204,6 +223,7 @@ mod tests {
     fn a_status_has_the_kind_that_its_text_says() {
         for (code, message, kind) in [
             (11, "etcdserver: mvcc: required revision has been compacted", EtcdErrorKind::Compacted),
+            (8, "grpc: received message larger than max (2097300 vs. 2097152)", EtcdErrorKind::TooLarge),
             (11, "Error, decoded message length too large: found 5 bytes", EtcdErrorKind::TooLarge),
             (8, "etcdserver: mvcc: database space exceeded", EtcdErrorKind::NoSpace),
             (5, "etcdserver: requested lease not found", EtcdErrorKind::LeaseNotFound),

@@ -130,15 +130,11 @@ impl Member {
         Fut: Future<Output = Result<T, etcd_client::Error>>,
     {
         let conn = self.conn(settings).await?;
-        match tokio::time::timeout(limit, call(conn.clone())).await {
-            Ok(result) => {
-                self.note(&conn, false);
-                result.map_err(|error| EtcdError::of(operation, &self.endpoint, &error))
-            }
-            Err(_) => {
-                self.note(&conn, true);
-                Err(EtcdError::timeout(operation, &self.endpoint, limit))
-            }
+        let answer = tokio::time::timeout(limit, call(conn.clone())).await;
+        self.note(&conn, answer.is_err());
+        match answer {
+            Ok(result) => result.map_err(|error| EtcdError::of(operation, &self.endpoint, &error)),
+            Err(_) => Err(EtcdError::timeout(operation, &self.endpoint, limit)),
         }
     }
 }

@@ -17,6 +17,9 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::fro
 /// The pause after all members failed, before they are asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The least time that an attempt is made for.
+const LEAST: Duration = Duration::from_millis(200);
+
 /// How to talk to etcd.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -155,7 +158,8 @@ impl Pool {
             if failed % self.members.len() == 0 {
                 tokio::time::sleep(PAUSE).await;
             }
-            if Instant::now() >= end {
+            // An attempt that is cut short would only say that it had no time.
+            if Instant::now() + LEAST >= end {
                 return Err(error);
             }
         }

@@ -107,6 +107,7 @@ mod tests {
 
     const MINE: Mine<'_> = Mine { key: "k", mark: "m", value: b"mine.1", lease: 7 };
 
+    #[allow(clippy::unnecessary_wraps, reason = "what is found at a key may be nothing")]
     fn kv(value: &[u8], lease: i64) -> Option<Kv> {
         Some(Kv { key: b"k".to_vec(), value: value.to_vec(), revision: 9, lease })
     }

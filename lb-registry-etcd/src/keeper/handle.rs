@@ -81,8 +81,7 @@ impl<I: ServiceInstance> AnnouncementKeeper<I> for Handle<I> {
         let mut written = self.kept.written.lock().await;
         if !keeping.is_current(&self.kept) {
             drop(written);
-            // Whose is it then? Only etcd knows.
-            return Err(self.whose().await);
+            return Err(self.whose());
         }
         let mut record = written.record.clone();
         record.instance = Arc::new(instance);
@@ -148,10 +147,10 @@ impl<I: ServiceInstance> AnnouncementKeeper<I> for Handle<I> {
 
 impl<I: ServiceInstance> Handle<I> {
     /// Why the instance is not this announcement's any more.
-    async fn whose(&self) -> RegistryError {
+    fn whose(&self) -> RegistryError {
         let keeping = self.keeping();
         let (service, id) = &self.kept.name;
-        let known = keeping.catalog.latest(service).entries.get(&**id).is_some();
+        let known = keeping.catalog.latest(service).entries.get(id).is_some();
         self.lost(if known { Fate::TakenOver } else { Fate::TakenOut })
     }
 }

@@ -105,6 +105,10 @@ impl<I: ServiceInstance> Keeping<I> {
             (state.kept.len(), removed)
         };
         self.count(n);
+        if n == 0 {
+            // The lease can be given back.
+            self.wake.notify_one();
+        }
         removed
     }
 

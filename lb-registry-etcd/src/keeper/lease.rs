@@ -93,14 +93,13 @@ impl Heartbeat {
     /// One sign of life for `lease`, on one member; after a failure the next call asks the next one.
     pub(super) async fn beat(&mut self, pool: &Pool, lease: i64) -> Result<(), EtcdError> {
         let member = *self.member.get_or_insert_with(|| pool.current());
-        let result = match self.stream.take().filter(|stream| stream.0 == lease) {
-            Some((_, keeper, stream)) => self.send(pool, member, lease, keeper, stream).await,
+        let result = if let Some((_, keeper, stream)) = self.stream.take().filter(|stream| stream.0 == lease) {
+            self.send(pool, member, lease, keeper, stream).await
+        } else {
             // Opening one sends one.
-            None => {
-                let open = |conn: crate::client::Conn| async move { conn.lease().keep_alive(lease).await };
-                let opened = pool.on(member, "keep the lease", ANSWER, open).await;
-                opened.map(|(keeper, stream)| self.stream = Some((lease, keeper, stream)))
-            }
+            let open = |conn: crate::client::Conn| async move { conn.lease().keep_alive(lease).await };
+            let opened = pool.on(member, "keep the lease", ANSWER, open).await;
+            opened.map(|(keeper, stream)| self.stream = Some((lease, keeper, stream)))
         };
         if let Err(error) = &result
             && error.kind() != EtcdErrorKind::LeaseNotFound

@@ -94,7 +94,7 @@ async fn sign_of_life<I: ServiceInstance>(
     for _ in 1..pool.len() {
         match &last {
             Err(error) if error.kind() != EtcdErrorKind::LeaseNotFound => {
-                last = heartbeat.beat(pool, lease).await
+                last = heartbeat.beat(pool, lease).await;
             }
             _ => break,
         }

@@ -166,7 +166,6 @@ impl Machine {
                 }
             }
             (_, Seen::Opened(head)) if self.is_other_history(head) => self.list_because(Why::HistoryLost),
-            (_, Seen::Opened(_)) => Step::Read,
             (_, Seen::Events { last }) => {
                 self.is_good();
                 // The events of one revision may come in several messages: those of the last one may not be complete.
@@ -186,7 +185,8 @@ impl Machine {
                 }
                 self.failed(kind, random)
             }
-            (Step::Relist, Seen::Failed(_)) => Step::Read,
+            // A comparison that failed harms nothing: the watch is still there.
+            (_, Seen::Opened(_)) | (Step::Relist, Seen::Failed(_)) => Step::Read,
             (Step::List | Step::Open { .. }, Seen::Failed(EtcdErrorKind::Compacted)) => {
                 self.overtaken(random)
             }

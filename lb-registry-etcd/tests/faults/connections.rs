@@ -1,97 +1,115 @@
-//! Networks that swallow, tear or refuse.
+//! The network between this process and etcd.
 
 use std::time::Duration;
 
-use lb_core::registry::{Freshness, Snapshot};
-use lb_testkit::{ProxyMode, Result};
-use tokio::time::{Instant, sleep};
+use lb_core::registry::Freshness;
+use lb_core::{ServiceRegistry, registry::Override};
+use lb_testkit::etcd::EtcdServer;
+use lb_testkit::{Proxy, ProxyMode};
 
-use crate::world::{TTL, World};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_swallows_everything() -> Result<()> {
-    let world = World::start(3).await?;
-    let ((watched, proxy), lists) = (world.watched()?, world.lists());
-    proxy.set(ProxyMode::BlackHole);
-    let hole = Instant::now();
-    world.put(watched, "new").await?;
-    world.sees("new", hole, Duration::from_secs(4)).await?;
-    assert_eq!(world.lists(), lists, "a watch is resumed and not begun anew");
-    world.served()
-}
+use crate::support::{Caller, connect, ids, instance, until, until_live};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_do_not_arrive() -> Result<()> {
-    let world = World::start(3).await?;
-    let ((watched, proxy), lists) = (world.watched()?, world.lists());
-    proxy.set(ProxyMode::BlackHoleToClient);
-    let hole = Instant::now();
-    world.put(watched, "new").await?;
-    world.sees("new", hole, Duration::from_secs(4)).await?;
-    assert_eq!(world.lists(), lists);
-    world.served()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_do_not_arrive() -> Result<()> {
-    let world = World::start(3).await?;
-    let ((_, proxy), lists) = (world.watched()?, world.lists());
-    proxy.set(ProxyMode::BlackHoleToServer);
-    // Events still come, and so nothing is missed; but signs of life do not, and so another member is watched.
-    sleep(Duration::from_secs(6)).await;
-    proxy.reset_all();
-    let hole = Instant::now();
-    world.put(&world.cluster.members()[0], "new").await?;
-    world.sees("new", hole, Duration::from_secs(1)).await?;
-    assert_eq!(world.lists(), lists);
-    world.served()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_only_server_cannot_be_reached_for_a_while() -> Result<()> {
-    let world = World::start(1).await?;
-    let (etcd, lists) = (&world.cluster.members()[0], world.lists());
-    world.proxies[0].set(ProxyMode::BlackHole);
-    let hole = Instant::now();
-    let stale = |seen: &Snapshot<_>| matches!(seen.freshness, Freshness::Stale { .. });
-    world.eventually("the snapshot is stale", hole, Duration::from_secs(6), stale).await?;
-    world.put(etcd, "new").await?;
-    sleep(Duration::from_secs(3)).await;
-    world.let_through();
-    world.sees("new", Instant::now(), Duration::from_secs(4)).await?;
-    assert_eq!(world.lists(), lists, "a watch is resumed and not begun anew");
-    world.agrees(Instant::now(), Duration::from_secs(1)).await?;
-    world.served()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_torn() -> Result<()> {
-    let world = World::start(1).await?;
-    let (etcd, lists) = (&world.cluster.members()[0], world.lists());
-    for i in 0..5 {
-        world.proxies[0].reset_all();
-        let torn = Instant::now();
-        let id = format!("new-{i}");
-        world.put(etcd, &id).await?;
-        world.sees(&id, torn, Duration::from_secs(2)).await?;
+async fn connections_are_torn() {
+    let etcd = EtcdServer::start().await.unwrap();
+    let proxy = Proxy::start(etcd.client_address()).await.unwrap();
+    let reader = connect([format!("http://{}", proxy.address())]).await;
+    let writer = connect([etcd.client_url()]).await;
+    let watch = reader.watch("cart").await.unwrap();
+    writer.register("cart", instance("a")).await.unwrap();
+    until_live("registered", &watch, Duration::from_secs(2), &["a"]).await;
+    let caller = Caller::start(&reader, "cart").await;
+    let lists = reader.status().relists;
+    let mut expected = vec!["a".to_owned()];
+    for n in 0..10 {
+        proxy.reset_all();
+        let id = format!("b{n}");
+        writer.register("cart", instance(&id)).await.unwrap();
+        expected.push(id);
     }
-    assert_eq!(world.lists(), lists, "a watch is resumed and not begun anew");
-    assert!(world.observer.status().reconnects >= 5, "{:?}", world.observer.status());
-    world.served()
+    until("all of it", &watch, Duration::from_secs(2), |s| ids(s) == expected).await;
+    caller.finish().await;
+    assert_eq!(reader.status().relists, lists, "the watch was resumed");
+    assert!(reader.status().reconnects >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_announcer_is_cut_off_for_longer_than_its_lease_lives() -> Result<()> {
-    let world = World::start(1).await?;
-    world.announcer_proxies[0].set(ProxyMode::BlackHole);
-    sleep(TTL + Duration::from_secs(3)).await;
-    // Three of three have vanished, which is a crowd: they are kept as suspects, and calls are served by them.
-    assert!(world.listing(&world.cluster.members()[0]).await?.is_empty(), "the lease has run out");
-    assert_eq!(world.seen().entries.len(), 3);
-    world.announcer_proxies[0].set(ProxyMode::Pass);
-    let back = Instant::now();
-    world.registered(back, Duration::from_secs(2)).await?;
-    world.agrees(back, Duration::from_secs(3)).await?;
-    assert_eq!(world.announcer.status().re_registrations, 3);
-    world.served()
+async fn the_only_connection_swallows_everything() {
+    let etcd = EtcdServer::start().await.unwrap();
+    let proxy = Proxy::start(etcd.client_address()).await.unwrap();
+    let reader = connect([format!("http://{}", proxy.address())]).await;
+    let writer = connect([etcd.client_url()]).await;
+    let watch = reader.watch("cart").await.unwrap();
+    writer.register("cart", instance("a")).await.unwrap();
+    until_live("registered", &watch, Duration::from_secs(2), &["a"]).await;
+    let caller = Caller::start(&reader, "cart").await;
+    for mode in [ProxyMode::BlackHole, ProxyMode::BlackHoleToClient, ProxyMode::BlackHoleToServer] {
+        proxy.set(mode);
+        until("stale", &watch, Duration::from_secs(6), |s| matches!(s.freshness, Freshness::Stale { .. }))
+            .await;
+        writer.set_override("cart", "a", Override::weight(3)).await.unwrap();
+        proxy.set(ProxyMode::Pass);
+        until_live("live again", &watch, Duration::from_secs(4), &["a"]).await;
+        until("the write", &watch, Duration::from_secs(1), |s| s.entries.get("a").unwrap().weight() == 3)
+            .await;
+        writer.set_override("cart", "a", Override::NONE).await.unwrap();
+    }
+    caller.finish().await;
+}
+
+/// Old connections swallow everything, new ones work: a firewall that has lost its state.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_connection_swallows_everything() {
+    let etcd = EtcdServer::start().await.unwrap();
+    let (first, second) = (
+        Proxy::start(etcd.client_address()).await.unwrap(),
+        Proxy::start(etcd.client_address()).await.unwrap(),
+    );
+    let urls = [format!("http://{}", first.address()), format!("http://{}", second.address())];
+    let reader = connect(urls).await;
+    let writer = connect([etcd.client_url()]).await;
+    let watch = reader.watch("cart").await.unwrap();
+    writer.register("cart", instance("a")).await.unwrap();
+    until_live("registered", &watch, Duration::from_secs(2), &["a"]).await;
+    for (n, proxy) in [&first, &second, &first].into_iter().enumerate() {
+        proxy.set(ProxyMode::BlackHole);
+        let id = format!("b{n}");
+        writer.register("cart", instance(&id)).await.unwrap();
+        until("seen over another connection", &watch, Duration::from_secs(5), |s| ids(s).contains(&&*id))
+            .await;
+        proxy.set(ProxyMode::Pass);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_caught_up_with() {
+    let etcd = EtcdServer::start().await.unwrap();
+    let proxy = Proxy::start(etcd.client_address()).await.unwrap();
+    let reader = connect([format!("http://{}", proxy.address())]).await;
+    let writer = connect([etcd.client_url()]).await;
+    let watch = reader.watch("cart").await.unwrap();
+    writer.register("cart", instance("a")).await.unwrap();
+    until_live("registered", &watch, Duration::from_secs(2), &["a"]).await;
+    let lists = reader.status().relists;
+    proxy.set(ProxyMode::RefuseNew);
+    proxy.reset_all();
+    // More than 8 MiB, twice what the client library takes in one message by itself.
+    let label = "x".repeat(9_000);
+    let mut writes = tokio::task::JoinSet::new();
+    for task in 0..10 {
+        let (writer, label) = (writer.clone(), label.clone());
+        writes.spawn(async move {
+            for n in 0..100 {
+                let id = format!("{task}-{n}");
+                writer.register("cart", instance(&id).with_metadata("label", &label)).await.unwrap();
+            }
+        });
+    }
+    writes.join_all().await;
+    proxy.set(ProxyMode::Pass);
+    until("all of it", &watch, Duration::from_secs(5), |s| s.entries.len() == 1001).await;
+    assert_eq!(reader.status().relists, lists, "the watch was resumed");
+    // The whole of it in one list, too.
+    let late = connect([etcd.client_url()]).await;
+    assert_eq!(late.instances("cart").await.unwrap().len(), 1001);
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | what is known of all services, and who may be gone | [`Catalog`], with its [`RemovalPolicy`] |
 //! | what is known while the store is away at the start | [`Image`] |
+//! | how announcements are kept for ever | [`Keeper`], driven by an [`Announcer`] |
 //! | what is written for an instance, a configuration, an override | [`Codec`], [`JsonCodec`], [`encode_config`], [`encode_override`] |
 //! | when the store is tried again, and when it is dead | [`Backoff`], [`Liveness`] |
 //! | what operators see | [`RegistryStatus`] |
@@ -18,6 +19,7 @@ mod catalog;
 mod clock;
 mod codec;
 mod json_codec;
+mod keeper;
 mod liveness;
 mod record;
 
@@ -29,5 +31,9 @@ pub use catalog::{
 pub use clock::RuntimeClock;
 pub use codec::{Codec, CodecError};
 pub use json_codec::{JsonCodec, RecordJson, decode_config, decode_override, encode_config, encode_override};
+pub use keeper::{
+    Action, Announced, AnnouncementStore, Announcer, Answer, Hint, HintKind, Keeper, KeeperOptions, KeptId,
+    Leases, Notice, Step, Ticket,
+};
 pub use liveness::Liveness;
 pub use record::{Generation, NotAGeneration, Record};
