@@ -5,12 +5,16 @@
 
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
+#[doc = "[operations]: operations"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
 #[doc = "[guide]: guide"]
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}
 
 #[doc = include_str!("../docs/chapters/health.md")]
 pub mod health {}

@@ -13,11 +13,11 @@ pub use lb_core::limit::QuotaHint;
 pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
-    Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
-    Failure, FailureKind, FailurePercentageEjection, HedgeConfig, Instance, Limits, OutlierDetection,
-    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig,
-    ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection,
-    Traced, Trail, Unavailable, Why,
+    Attempt, Builder, ByError, CallOptions, CallReport, Cause, CheckFailed, Classifier, Classify,
+    ConfigError, Error, Failure, FailureKind, FailurePercentageEjection, HealthCheck, HealthCheckConfig,
+    HedgeConfig, Instance, Limits, OutlierDetection, PickError, Picked, RegistryError, RequestError,
+    RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
+    SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
@@ -25,6 +25,12 @@ pub use lb_registry_memory::MemoryRegistry;
 /// Where instances and configuration live: the trait, and what authors of registries need.
 pub mod registry {
     pub use lb_core::registry::*;
+}
+
+/// A registry in etcd, which a fleet shares. The chapter [on etcd](docs::etcd) tells how to use it.
+#[cfg(feature = "etcd")]
+pub mod etcd {
+    pub use lb_registry_etcd::*;
 }
 
 /// How to choose: the built-in strategies, and what authors of strategies need.
@@ -58,6 +64,8 @@ pub mod decide {
 
 /// What most programs need: `use loadbalance::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "etcd")]
+    pub use lb_registry_etcd::EtcdRegistry;
     #[cfg(feature = "memory")]
     pub use lb_registry_memory::MemoryRegistry;
 

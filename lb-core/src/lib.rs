@@ -16,6 +16,7 @@
 //! | | how to choose | [`strategy`] |
 //! | | what a failure means | [`failure`], [`RequestError`] |
 //! | | how quotas are kept | [`limit`] |
+//! | | whether an instance is well | [`HealthCheck`] |
 //! | Engine | runs calls: awaits, sleeps, ends attempts | [`LoadBalancer`], [`Service`], [`Picked`], [`CallOptions`], [`Error`] |
 //! | Decisions | who is in the set, who is picked, what an outcome means for whom | [`pool`], [`member`] |
 //! | | what a call does next | [`plan`] |
@@ -24,6 +25,7 @@
 //!
 //! `testing` (feature `testing`) has the contract tests that registries and strategies must pass.
 
+mod check;
 pub mod config;
 mod engine;
 mod error;
@@ -34,6 +36,7 @@ mod instance;
 pub mod limit;
 mod limits;
 pub mod member;
+mod meters;
 mod options;
 pub mod plan;
 pub mod pool;
@@ -47,9 +50,10 @@ pub mod testing;
 mod time;
 mod trail;
 
+pub use check::{CheckFailed, HealthCheck, TcpConnect};
 pub use config::{
-    CallPolicy, ConfigError, FailurePercentageEjection, OutlierDetection, RetryBudgetConfig, ServiceConfig,
-    ServiceConfigBuilder, SlowStart, StrategySpec, SuccessRateEjection,
+    CallPolicy, ConfigError, FailurePercentageEjection, HealthCheckConfig, OutlierDetection,
+    RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, SlowStart, StrategySpec, SuccessRateEjection,
 };
 pub use engine::{Builder, LoadBalancer, Picked, Service, Traced};
 pub use error::{CallReport, Cause, Error, PickError, Unavailable};

@@ -16,6 +16,7 @@ mod builder;
 mod call;
 mod clock;
 mod directory;
+mod health_checks;
 mod hedge;
 mod picked;
 mod queue;

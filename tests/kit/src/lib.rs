@@ -7,6 +7,7 @@
 //! - [`etcd`]: one member or three; [`redis`]: standalone, with sentinels, or as a cluster
 //! - [`Process`]: the fault verbs that all servers share: kill -9, stop, continue
 //! - [`Proxy`]: a TCP proxy in front of a server, whose faults can be switched while it runs
+//! - [`schedule`]: seeded random sequences of faults, and the invariants that must hold under them
 //! - [`Certificates`]: for TLS and mutual TLS
 //! - [`locate`]: where the programs are; `cargo xtask test` installs those that are missing
 //!
@@ -25,6 +26,7 @@ mod ports;
 mod process;
 mod proxy;
 pub mod redis;
+pub mod schedule;
 mod scratch;
 mod tls;
 mod wait;
