@@ -22,9 +22,22 @@ pub use lb_core::{
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
 
+/// A registry in Redis, which a fleet shares, and quotas that processes share through it. The chapter
+/// [on Redis](docs::redis) tells how to use it.
+#[cfg(feature = "redis")]
+pub mod redis {
+    pub use lb_registry_redis::*;
+}
+
 /// Where instances and configuration live: the trait, and what authors of registries need.
 pub mod registry {
     pub use lb_core::registry::*;
+}
+
+/// A registry in etcd, which a fleet shares. The chapter [on etcd](docs::etcd) tells how to use it.
+#[cfg(feature = "etcd")]
+pub mod etcd {
+    pub use lb_registry_etcd::*;
 }
 
 /// How to choose: the built-in strategies, and what authors of strategies need.
@@ -63,8 +76,12 @@ pub mod decide {
 
 /// What most programs need: `use loadbalance::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "etcd")]
+    pub use lb_registry_etcd::EtcdRegistry;
     #[cfg(feature = "memory")]
     pub use lb_registry_memory::MemoryRegistry;
+    #[cfg(feature = "redis")]
+    pub use lb_registry_redis::RedisRegistry;
 
     pub use crate::LoadBalancer;
     pub use crate::strategy::RoundRobin;

@@ -6,6 +6,7 @@
 //! - [`mod@test`] and [`ci`]: which steps there are
 //! - [`step`], [`runner`], [`report`]: what a step is, running a list of them, saying how it went
 //! - [`sim`]: hands over to the simulator, a program of its own
+//! - [`servers`]: finding or installing the servers that the tests run; [`locate`] is shared with the tests
 //! - [`metadata`]: what cargo knows of the workspace; [`features`], [`msrv`], [`licenses`] and [`package`] are decided from it
 
 use std::path::Path;
@@ -15,12 +16,16 @@ mod ci;
 mod features;
 mod invocation;
 mod licenses;
+#[path = "../../tests/kit/src/locate.rs"]
+#[expect(unreachable_pub, reason = "the tests' own module, which is public there")]
+mod locate;
 mod metadata;
 mod msrv;
 mod package;
 mod report;
 mod runner;
 mod selection;
+mod servers;
 mod sim;
 mod step;
 mod test;
@@ -48,6 +53,7 @@ Steps:
   fmt                     the code is formatted
   msrv                    no dependency asks for a newer Rust than we promise
   licenses                every crate that is published carries the licence texts
+  test/servers            etcd and Redis are installed, or can be: Debian's packages, where we may install
   test/cargo              unit, integration and documentation tests, all features
   test/example-failover   the fail-over example runs
   clippy                  no lint fires, all targets and all features
