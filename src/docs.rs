@@ -22,6 +22,13 @@ pub mod health {}
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}
 
+#[cfg(feature = "etcd")]
+#[doc = include_str!("../docs/chapters/etcd.md")]
+pub mod etcd {}
+
+#[doc = include_str!("../docs/operations/etcd.md")]
+pub mod operations_etcd {}
+
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]
 #[doc = "[English]: crate"]

@@ -27,7 +27,7 @@ pub mod registry {
     pub use lb_core::registry::*;
 }
 
-/// A registry in etcd, which a fleet shares. The chapter [on etcd](docs::etcd) tells how to use it.
+/// A registry in etcd, which a fleet shares. `docs/chapters/etcd.md` tells how to use it.
 #[cfg(feature = "etcd")]
 pub mod etcd {
     pub use lb_registry_etcd::*;

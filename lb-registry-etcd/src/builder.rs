@@ -1,19 +1,21 @@
 //! How a registry is set up and connected: [`EtcdRegistryBuilder`].
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use lb_core::registry::shared::{Catalog, CatalogOptions, Codec, RemovalPolicy, RuntimeClock};
+use lb_core::registry::shared::{
+    Announcer, Catalog, CatalogOptions, Codec, KeeperOptions, Leases, RemovalPolicy, RuntimeClock,
+};
 use lb_core::{Clock, RandomSource, SeededRandom, ServiceInstance, ThreadRandom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::announce::{Announcements, Own};
 use crate::client::{EtcdError, EtcdErrorKind, Pool, Settings, Tls};
 use crate::codec::NativeCodec;
-use crate::intake::{Intake, Own};
-use crate::keeper::{KeeperHandle, Keeping, tend};
+use crate::intake::Intake;
 use crate::keys::{DEFAULT_PREFIX, Keys};
 use crate::registry::{EtcdRegistry, Inner, Tasks};
 use crate::store::Store;
@@ -196,26 +198,30 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
         let removal = self.removal.unwrap_or_else(|| RemovalPolicy::for_ttl(self.ttl));
         let catalog = Catalog::new(self.catalog.with_removal(removal), SystemTime::now());
         let store = Arc::new(Store { pool: Arc::clone(&pool), keys: self.keys.clone() });
-        let keeping = Arc::new(Keeping::new(
+        let own = Arc::new(Own::default());
+        let tasks = Arc::new(Tasks(OnceLock::new()));
+        let announcements = Announcements::new(
             Arc::clone(&store),
             Arc::clone(&self.codec),
             catalog.clone(),
-            Arc::clone(&self.random),
+            Arc::clone(&own),
             self.ttl,
-        ));
-        let keeper = KeeperHandle::new(Arc::clone(&keeping));
-        let own: Arc<dyn Own> = Arc::clone(&keeping) as Arc<dyn Own>;
+            Arc::downgrade(&tasks),
+        );
+        let keeper = KeeperOptions::new(Leases::Shared, self.ttl).draining_first();
+        let random = Arc::clone(&self.random);
+        let announcer = Arc::new(Announcer::spawn(announcements, keeper, catalog.clone(), random));
+        own.tell(&announcer);
         let intake =
             Arc::new(Intake::new(catalog.clone(), self.keys.clone(), Arc::clone(&self.codec), clock, own));
         let mut progress = intake.progress();
         let sink: Arc<dyn Sink> = intake;
         let follow = Follow::new(pool, self.keys.range(), sink, Arc::clone(&self.random), self.timing);
 
-        // The tasks end with `keeper`, also if this future is dropped while it waits.
-        tokio::spawn(tend(keeping));
+        // They end with `tasks`, also if this future is dropped while it waits.
         let following = tokio::spawn(follow.run()).abort_handle();
         let expiring = tokio::spawn(expire(catalog.clone(), clock)).abort_handle();
-        keeper.own(Tasks(vec![following, expiring]));
+        tasks.0.get_or_init(|| vec![following, expiring]);
 
         let first = async {
             let done = |progress: &crate::intake::Progress| {
@@ -242,7 +248,7 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
             }));
         }
         let (codec, random) = (self.codec, self.random);
-        let inner = Inner { catalog, store, codec, clock, random, keeper, progress };
+        let inner = Inner { catalog, store, codec, clock, random, announcer, progress, _tasks: tasks };
         Ok(EtcdRegistry { inner: Arc::new(inner) })
     }
 }
