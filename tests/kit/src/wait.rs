@@ -36,7 +36,7 @@ pub async fn eventually<T>(
     bound: Duration,
     mut check: impl FnMut() -> Option<T>,
 ) -> Result<(T, Duration)> {
-    eventually_async(what, bound, async || check()).await
+    eventually_async(what, bound, || std::future::ready(check())).await
 }
 
 /// The same with a check that takes its time. It is given what is left of `bound`, and cut off then.
@@ -44,10 +44,10 @@ pub async fn eventually<T>(
 /// # Errors
 ///
 /// As [`eventually`].
-pub async fn eventually_async<T>(
+pub async fn eventually_async<T, Fut: Future<Output = Option<T>>>(
     what: &str,
     bound: Duration,
-    mut check: impl AsyncFnMut() -> Option<T>,
+    mut check: impl FnMut() -> Fut,
 ) -> Result<(T, Duration)> {
     let started = Instant::now();
     loop {

@@ -47,7 +47,7 @@ async fn a_cluster_elects_another_leader_and_loses_its_quorum() -> Result<()> {
     let old = cluster.leader().await?;
     assert_ne!(cluster.follower().await?.name(), old.name());
     old.kill9();
-    let leader = eventually_async("another leader", Duration::from_secs(20), async || {
+    let leader = eventually_async("another leader", Duration::from_secs(20), || async {
         cluster.leader().await.ok().filter(|leader| leader.name() != old.name())
     });
     let (leader, took) = leader.await?;

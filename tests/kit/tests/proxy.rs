@@ -128,7 +128,7 @@ async fn new_connections_are_refused_and_old_ones_stay() -> Result<()> {
     assert_eq!(says(&mut old, "one").await?, "one");
     proxy.set(ProxyMode::RefuseNew);
     // Who stands in the listener's line when it is closed is reset.
-    lb_testkit::eventually_async("refused", SOON, async || {
+    lb_testkit::eventually_async("refused", SOON, || async {
         TcpStream::connect(proxy.address())
             .await
             .err()
@@ -137,7 +137,7 @@ async fn new_connections_are_refused_and_old_ones_stay() -> Result<()> {
     .await?;
     assert_eq!(says(&mut old, "two").await?, "two");
     proxy.set(ProxyMode::Pass);
-    let connected = lb_testkit::eventually_async("accepted again", SOON, async || {
+    let connected = lb_testkit::eventually_async("accepted again", SOON, || async {
         TcpStream::connect(proxy.address()).await.ok()
     });
     assert_eq!(says(&mut connected.await?.0, "three").await?, "three");

@@ -75,7 +75,7 @@ impl EtcdCluster {
     ///
     /// There is none.
     pub async fn leader(&self) -> Result<&EtcdServer> {
-        let found = crate::eventually_async("a leader", Duration::from_secs(10), async || {
+        let found = crate::eventually_async("a leader", Duration::from_secs(10), || async {
             for member in &self.members {
                 if member.is_leader().await {
                     return Some(member);

@@ -188,7 +188,7 @@ impl EtcdServer {
     pub async fn wait_ready(&self, bound: Duration) -> Result<()> {
         let metrics = self.metrics_address();
         let full_is_fine = self.options.quota_backend_bytes.is_some();
-        let ready = crate::eventually_async("ready", bound, async || {
+        let ready = crate::eventually_async("ready", bound, || async {
             let dead = self.process.exited().is_some();
             (dead || ready::is_ready(metrics, full_is_fine).await).then_some(dead)
         })

@@ -67,7 +67,7 @@ impl RedisCluster {
     /// One does not within `bound`.
     pub async fn wait_ready(&self, bound: Duration) -> Result<()> {
         let count = format!("cluster_known_nodes:{}", self.nodes.len());
-        let ready = crate::eventually_async("a cluster that serves all slots", bound, async || {
+        let ready = crate::eventually_async("a cluster that serves all slots", bound, || async {
             for node in &self.nodes {
                 let info = node.cli(&["CLUSTER", "INFO"]).await.ok()?;
                 if !info.contains("cluster_state:ok") || !info.contains(&count) {

@@ -1,5 +1,6 @@
 //! A master, its replicas and three sentinels: [`RedisSentinel`].
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::options::RedisOptions;
@@ -62,17 +63,20 @@ impl RedisSentinel {
     ///
     /// It takes longer than `bound`.
     pub async fn wait_ready(&self, bound: Duration) -> Result<()> {
-        let mut last = String::new();
-        let ready = crate::eventually_async("sentinels that know each other", bound, async || {
-            match self.disorder().await {
+        let last = Mutex::new(String::new());
+        let ready = crate::eventually_async("sentinels that know each other", bound, || async {
+            let found = match self.disorder().await {
                 Ok(None) => return Some(()),
-                Ok(Some(found)) => last = found,
-                Err(error) => last = error.to_string(),
-            }
+                Ok(Some(found)) => found,
+                Err(error) => error.to_string(),
+            };
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = found;
             None
         })
         .await;
-        ready.map(|_| ()).map_err(|error| Error::new(format!("{error}: {last}")))
+        ready.map(|_| ()).map_err(|error| {
+            Error::new(format!("{error}: {}", last.lock().unwrap_or_else(PoisonError::into_inner)))
+        })
     }
 
     /// What is not yet as it should be.
@@ -145,7 +149,7 @@ impl RedisSentinel {
     ///
     /// There is none within `bound`.
     pub async fn promoted(&self, old: &RedisServer, bound: Duration) -> Result<(&RedisServer, Duration)> {
-        crate::eventually_async("a promoted replica", bound, async || {
+        crate::eventually_async("a promoted replica", bound, || async {
             let master = self.master().await.ok().filter(|master| master.port() != old.port())?;
             let role = master.info("replication", "role").await.ok()?;
             (role == "master").then_some(master)

@@ -166,7 +166,7 @@ impl RedisServer {
     ///
     /// It does not within `bound`; the message has the end of its log.
     pub async fn wait_ready(&self, bound: Duration) -> Result<()> {
-        let ready = crate::eventually_async("ready", bound, async || {
+        let ready = crate::eventually_async("ready", bound, || async {
             let dead = self.process.exited().is_some();
             (dead || self.answers().await).then_some(dead)
         })

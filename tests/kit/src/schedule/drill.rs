@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lb_core::registry::SnapshotWatch;
-use lb_core::{Instance, LoadBalancer, ServiceRegistry};
-use tokio::task::JoinSet;
+use lb_core::{Instance, ServiceRegistry};
 use tokio::time::{Instant, sleep};
 
 use super::backend::{Backend, Fault};
-use super::caller;
 use super::fleet::Fleet;
+use super::hot_path::HotPath;
 use super::ledger::{Bounds, Ledger, Rule};
 use super::plan::{Schedule, Step};
 use super::report::{Failure, FaultReport, Report};
@@ -23,11 +22,11 @@ use crate::error::{Error, Result};
 pub const SERVICE: &str = "drill";
 
 /// How often the snapshot is looked at besides its changes, and compared with the listing after healing.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// The ledger, as the tasks of a drill share it.
-#[derive(Clone)]
-pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
+#[derive(Clone, Debug)]
+pub(super) struct SharedLedger(pub(super) Arc<Mutex<Ledger>>);
 
 impl SharedLedger {
     pub(super) fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -70,7 +69,7 @@ impl Drill {
     ///
     /// A rule did not hold in a step; the run ends after that step. Or a fault could not be made or healed.
     pub async fn run(&self, backend: &dyn Backend, settings: Settings) -> Result<Report, Failure> {
-        let ledger = SharedLedger(Arc::new(Mutex::new(Ledger::new(self.bounds, Instant::now()))));
+        let ledger = SharedLedger::new(Ledger::new(self.bounds, Instant::now()));
         println!("schedule of seed {} for {:.0?}", settings.seed, settings.length);
         let faults = self.steps(backend, settings, &ledger).await;
         let ledger = ledger.lock();
@@ -97,7 +96,7 @@ impl Drill {
         self.settled(backend, &watch, ledger, self.bounds.settled)
             .await
             .map_err(|(_, what)| Error::new(format!("not in order before the first fault: {what}")))?;
-        let _tasks = self.tasks(ledger).await?;
+        let _hot_path = HotPath::on(Arc::clone(&self.observer), ledger.clone(), self.bounds).await?;
 
         let started = Instant::now();
         let mut reports: BTreeMap<_, FaultReport> = BTreeMap::new();
@@ -143,22 +142,6 @@ impl Drill {
         Ok(reports)
     }
 
-    /// The calls, the look-ups and the eyes on the snapshot. They end when this is dropped.
-    async fn tasks(&self, ledger: &SharedLedger) -> Result<JoinSet<()>> {
-        let balancer = LoadBalancer::new(Arc::clone(&self.observer));
-        // The first call finds the service; from then on none may wait.
-        let first = balancer.execute(SERVICE, |_picked| async { Ok::<_, lb_core::RequestError>(()) }).await;
-        first.map_err(|error| Error::new(format!("the first call: {error}")))?;
-        let watch = self.observer.watch(SERVICE).await.map_err(|error| Error::new(error.to_string()))?;
-        let mut tasks = JoinSet::new();
-        let (shared, observer, bound) = (ledger.clone(), Arc::clone(&self.observer), self.bounds.look_up);
-        tasks.spawn(async move { match caller::call(balancer, shared).await {} });
-        let shared = ledger.clone();
-        tasks.spawn(async move { match caller::look_up(observer, bound, shared).await {} });
-        tasks.spawn(observe(watch, ledger.clone()));
-        Ok(tasks)
-    }
-
     /// Waits until the snapshot is what the server lists and everybody is there. Returns how long that took, or what
     /// was still wrong after `bound`.
     async fn settled(
@@ -176,8 +159,7 @@ impl Drill {
                 Err(error) => Some((Rule::Converged, format!("no listing: {error}"))),
             };
             match wrong {
-                // The listing is as old as its question.
-                None => return Ok(asked),
+                None => return Ok(started.elapsed()),
                 Some(wrong) if asked >= bound => return Err(wrong),
                 Some(_) => sleep(LOOK).await,
             }
@@ -224,21 +206,4 @@ async fn happens(step: &Step, backend: &dyn Backend, fleet: &mut Fleet) -> Resul
         backend.heal(fault).await.map_err(|error| error.during(format!("healing `{}`", fault.name())))?;
     }
     Ok(missed)
-}
-
-/// Looks at every snapshot that it is given, and now and then in between.
-async fn observe(mut watch: SnapshotWatch<Instance>, ledger: SharedLedger) {
-    loop {
-        tokio::select! {
-            changed = watch.changed() => match changed {
-                Ok(_) => ledger.lock().snapshots += 1,
-                Err(gone) => {
-                    ledger.lock().violated(Rule::Converged, gone.to_string(), Instant::now());
-                    return;
-                }
-            },
-            () = sleep(LOOK) => {}
-        }
-        ledger.lock().observe(&watch.current(), Instant::now());
-    }
 }

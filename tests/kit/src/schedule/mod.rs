@@ -12,12 +12,13 @@
 //!   itself lists, live and without suspects ([`Rule::Converged`])
 //!
 //! A [`Backend`] knows the faults of one kind of server. The [`Drill`] runs a [`Schedule`] of them on registries that
-//! it knows only as `dyn ServiceRegistry<Instance>`. Everything random comes from one seed, which a failure prints.
+//! it knows only as `dyn ServiceRegistry<Instance>`; a [`HotPath`] alone keeps calling while a test does something else. Everything random comes from one seed, which a failure prints.
 
 mod backend;
 mod caller;
 mod drill;
 mod fleet;
+mod hot_path;
 mod ledger;
 mod plan;
 mod report;
@@ -25,6 +26,7 @@ mod settings;
 
 pub use backend::{Backend, Fault};
 pub use drill::{Drill, SERVICE};
+pub use hot_path::HotPath;
 pub use ledger::{Bounds, Rule, Violation};
 pub use plan::{Change, Schedule, Step};
 pub use report::{Failure, FaultReport, Report};
