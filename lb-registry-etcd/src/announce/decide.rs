@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn who_announces_takes_over_whatever_is_there() {
-        assert_eq!(fate(&PLACE.put(b"mine.1", 7, true, &[kv(b"other", 0), kv(b"", 3)], false)), (2, Fate::Done));
+        assert_eq!(
+            fate(&PLACE.put(b"mine.1", 7, true, &[kv(b"other", 0), kv(b"", 3)], false)),
+            (2, Fate::Done)
+        );
         assert_eq!(fate(&PLACE.put(b"mine.1", 7, true, &[None, None], false)), (1, Fate::Done));
         assert_eq!(fate(&PLACE.put(b"mine.1", 7, true, &[kv(b"mine.1", 7), None], true)), (0, Fate::Done));
         assert_eq!(fate(&PLACE.put(b"mine.1", 7, true, &[kv(b"mine.1", 7), None], false)), (1, Fate::Done));

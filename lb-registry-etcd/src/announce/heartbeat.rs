@@ -23,7 +23,9 @@ impl Heartbeat {
         let mut last = self.beat_once(pool, lease).await;
         for _ in 1..pool.len() {
             match &last {
-                Err(error) if error.kind() != EtcdErrorKind::LeaseNotFound => last = self.beat_once(pool, lease).await,
+                Err(error) if error.kind() != EtcdErrorKind::LeaseNotFound => {
+                    last = self.beat_once(pool, lease).await
+                }
                 _ => break,
             }
         }

@@ -77,7 +77,9 @@ impl<I: ServiceInstance> Own<I> {
         };
         let Some(owner) = owner else { return };
         let kind = match sight {
-            Sight::Written(generation) if generation.is_none_or(|generation| generation.owner() == owner) => return,
+            Sight::Written(generation) if generation.is_none_or(|generation| generation.owner() == owner) => {
+                return;
+            }
             Sight::Written(_) => HintKind::Taken,
             Sight::Deleted { explicit: true } => HintKind::Deregistered,
             Sight::Deleted { explicit: false } => HintKind::Gone,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lb_core::ServiceInstance;
-use lb_core::registry::shared::{Action, Announced, AnnouncementStore, Answer, Catalog, Codec, Record, Step, Ticket};
+use lb_core::registry::shared::{
+    Action, Announced, AnnouncementStore, Answer, Catalog, Codec, Record, Step, Ticket,
+};
 use lb_core::registry::{InstanceState, RegistryError};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -110,9 +112,9 @@ impl<I: ServiceInstance> Announcements<I> {
         let place = Place { key: &keys[0], mark: &keys[1], is_mine: &|kv| self.is_mine(of, kv) };
         self.own.insert(service, id, of.generation);
         let begin = if takes_over { Begin::Absent } else { Begin::Read };
-        let edit = self
-            .store
-            .edit("announce", &keys, begin, |found, again| place.put(&value, lease, takes_over, found, again));
+        let edit = self.store.edit("announce", &keys, begin, |found, again| {
+            place.put(&value, lease, takes_over, found, again)
+        });
         let answer = match edit.await {
             Ok(written) => match written.outcome {
                 Fate::Done => {

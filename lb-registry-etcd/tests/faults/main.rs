@@ -6,8 +6,10 @@
 mod support;
 
 mod auth;
+mod cold;
 mod connections;
 mod history;
 mod leases;
 mod members;
+mod secrets;
 mod values;
