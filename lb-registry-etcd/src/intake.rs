@@ -159,22 +159,21 @@ impl<I: ServiceInstance> Intake<I> {
         marks.collect()
     }
 
-    /// Tells what has become of keys that this process has announced.
-    fn tell_own(&self, change: &core::Change<I>) {
-        match &change.kind {
-            ChangeKind::Instance(record) => {
-                let (id, sight) = (Arc::from(record.instance.id()), Sight::Written(record.generation));
-                self.own.seen(&change.service, &id, change.revision, sight);
-            }
-            ChangeKind::NoInstance { id, explicit } => {
-                self.own.seen(&change.service, id, change.revision, Sight::Deleted { explicit: *explicit });
-            }
-            _ => {}
-        }
-    }
-
     fn contact(&self) {
         self.catalog.counters().contact(SystemTime::now());
+    }
+}
+
+/// What a change says of the key of an instance.
+fn sight<I: ServiceInstance>(change: &core::Change<I>) -> Option<(Arc<str>, Sight)> {
+    match &change.kind {
+        ChangeKind::Instance(record) => Some((Arc::from(record.instance.id()), Sight::Written(record.generation))),
+        ChangeKind::NoInstance { id, explicit } => {
+            Some((Arc::clone(id), Sight::Deleted { explicit: *explicit }))
+        }
+        // Nobody knows whose it is; it is there.
+        ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => Some((Arc::clone(id), Sight::Written(None))),
+        _ => None,
     }
 }
 
@@ -206,18 +205,18 @@ impl<I: ServiceInstance> Sink for Intake<I> {
         drop(state);
         tracing::info!(?why, revision = at, keys = items.len(), rewound, "the registry has been listed");
 
-        let there: HashSet<(Arc<str>, Arc<str>)> = items
-            .iter()
-            .filter_map(|change| match &change.kind {
-                ChangeKind::Instance(record) => {
-                    Some((Arc::clone(&change.service), Arc::from(record.instance.id())))
+        // Where history went back, its revisions say nothing.
+        let said_at = if rewound { u64::MAX } else { revision(at) };
+        if self.own.any() {
+            let mut there = HashSet::new();
+            for change in &items {
+                if let Some((id, sight)) = sight(change) {
+                    self.own.seen(&change.service, &id, said_at, sight);
+                    there.insert((Arc::clone(&change.service), id));
                 }
-                ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => {
-                    Some((Arc::clone(&change.service), Arc::clone(id)))
-                }
-                _ => None,
-            })
-            .collect();
+            }
+            self.own.missing(said_at, |name| there.contains(name));
+        }
         let mut listing = Listing::new(revision(at), items).in_epoch(format!("{cluster:x}"));
         if rewound {
             listing = listing.rewound();
@@ -225,8 +224,6 @@ impl<I: ServiceInstance> Sink for Intake<I> {
         if self.catalog.reset(listing, self.clock.now()) == Reset::Outdated {
             tracing::warn!(revision = at, "a list is older than what is known; it is not taken over");
         }
-        // Where history went back, its revisions say nothing.
-        self.own.listed(if rewound { u64::MAX } else { revision(at) }, |name| there.contains(name));
     }
 
     fn changes(&self, changes: Vec<Change>) {
@@ -242,8 +239,12 @@ impl<I: ServiceInstance> Sink for Intake<I> {
             })
             .collect();
         drop(state);
-        for change in &read {
-            self.tell_own(change);
+        if self.own.any() {
+            for change in &read {
+                if let Some((id, sight)) = sight(change) {
+                    self.own.seen(&change.service, &id, change.revision, sight);
+                }
+            }
         }
         self.catalog.apply(read, self.clock.now());
     }

@@ -35,6 +35,11 @@ impl<I> Own<I> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is one at all.
+    pub(crate) fn any(&self) -> bool {
+        !self.owners().is_empty()
+    }
+
     /// Whether one of them belongs to that service.
     pub(crate) fn has(&self, service: &str) -> bool {
         self.owners().keys().any(|(own, _)| **own == *service)
@@ -68,13 +73,7 @@ impl<I: ServiceInstance> Own<I> {
 
     /// The key of an instance was written or deleted at that revision.
     pub(crate) fn seen(&self, service: &Arc<str>, id: &Arc<str>, revision: u64, sight: Sight) {
-        let owner = {
-            let owners = self.owners();
-            if owners.is_empty() {
-                return;
-            }
-            owners.get(&(Arc::clone(service), Arc::clone(id))).copied()
-        };
+        let owner = self.owners().get(&(Arc::clone(service), Arc::clone(id))).copied();
         let Some(owner) = owner else { return };
         let kind = match sight {
             Sight::Written(generation) if generation.is_none_or(|generation| generation.owner() == owner) => {
@@ -87,8 +86,8 @@ impl<I: ServiceInstance> Own<I> {
         self.hint(Hint::new(Arc::clone(service), Arc::clone(id), revision, kind));
     }
 
-    /// Everything was listed as of that revision, and `there` says what is in it.
-    pub(crate) fn listed(&self, revision: u64, there: impl Fn(&Name) -> bool) {
+    /// Everything was listed as of that revision, and `there` says what is in it: the others are missing.
+    pub(crate) fn missing(&self, revision: u64, there: impl Fn(&Name) -> bool) {
         let missing: Vec<Name> = self.owners().keys().filter(|name| !there(name)).cloned().collect();
         for (service, id) in missing {
             self.hint(Hint::new(service, id, revision, HintKind::Gone));

@@ -81,7 +81,6 @@ async fn they_are_not_in_logs_errors_status_or_debug_output() {
     lb_testkit::eventually("live again", Duration::from_secs(20), live).await.unwrap();
     assert_eq!(watch.current().entries.len(), 1);
 
-    // What the crates of this workspace say; the library below prints bytes of requests at its most talkative.
     let logged = log.0.lock().unwrap().clone();
     assert!(logged.contains("following etcd"), "nothing was logged");
     for text in [&seen, &logged] {
