@@ -235,7 +235,11 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
         let expiring = tokio::spawn(expire(catalog.clone(), clock)).abort_handle();
         let mut running = vec![following, expiring];
         let cache = self.cache.map(|path| {
-            Arc::new(DiskCache::with_codec(path, format!("etcd, {}", self.keys.root()), Arc::clone(&self.codec)))
+            Arc::new(DiskCache::with_codec(
+                path,
+                format!("etcd, {}", self.keys.root()),
+                Arc::clone(&self.codec),
+            ))
         });
         if let Some(cache) = &cache {
             running.push(tokio::spawn(Arc::clone(cache).keep(&catalog)).abort_handle());

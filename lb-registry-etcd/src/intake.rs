@@ -167,12 +167,16 @@ impl<I: ServiceInstance> Intake<I> {
 /// What a change says of the key of an instance.
 fn sight<I: ServiceInstance>(change: &core::Change<I>) -> Option<(Arc<str>, Sight)> {
     match &change.kind {
-        ChangeKind::Instance(record) => Some((Arc::from(record.instance.id()), Sight::Written(record.generation))),
+        ChangeKind::Instance(record) => {
+            Some((Arc::from(record.instance.id()), Sight::Written(record.generation)))
+        }
         ChangeKind::NoInstance { id, explicit } => {
             Some((Arc::clone(id), Sight::Deleted { explicit: *explicit }))
         }
         // Nobody knows whose it is; it is there.
-        ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => Some((Arc::clone(id), Sight::Written(None))),
+        ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => {
+            Some((Arc::clone(id), Sight::Written(None)))
+        }
         _ => None,
     }
 }

@@ -24,7 +24,7 @@ impl Heartbeat {
         for _ in 1..pool.len() {
             match &last {
                 Err(error) if error.kind() != EtcdErrorKind::LeaseNotFound => {
-                    last = self.beat_once(pool, lease).await
+                    last = self.beat_once(pool, lease).await;
                 }
                 _ => break,
             }

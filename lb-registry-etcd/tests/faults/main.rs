@@ -11,5 +11,4 @@ mod connections;
 mod history;
 mod leases;
 mod members;
-mod secrets;
 mod values;

@@ -38,7 +38,7 @@ async fn the_member_that_is_watched_is_killed() -> Result<()> {
     let written = eventually_async("a write", Duration::from_secs(20), || async {
         world.put(through, "new").await.ok()
     });
-    let (_, took) = written.await?;
+    let ((), took) = written.await?;
     world.sees("new", killed + took, Duration::from_secs(3)).await?;
     assert_eq!(world.lists(), lists, "a watch is resumed and not begun anew");
     assert_eq!(world.announcer.status().re_registrations, 0);
@@ -70,7 +70,7 @@ async fn the_member_that_is_watched_hangs() -> Result<()> {
     let written = eventually_async("a write", Duration::from_secs(20), || async {
         world.put(through, "new").await.ok()
     });
-    let (_, took) = written.await?;
+    let ((), took) = written.await?;
     // A write that took long did so because the leader hangs, and says nothing of the observer.
     world
         .sees("new", hung.max(hung + took.saturating_sub(Duration::from_secs(1))), Duration::from_secs(4))

@@ -1,19 +1,22 @@
-//! Passwords are printed nowhere.
+//! Passwords are printed nowhere. A program of its own: what is logged depends on who else listens in the process.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lb_core::ServiceRegistry;
+use lb_core::{Instance, ServiceRegistry};
+use lb_registry_etcd::{EtcdRegistry, EtcdRegistryBuilder};
 use lb_testkit::etcd::EtcdServer;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::support::{builder, instance};
-
 const SECRET: &str = "hunter2-in-the-password";
 const KEY: &str = "sk-in-the-instance";
+
+fn builder(urls: [String; 1]) -> EtcdRegistryBuilder<Instance> {
+    EtcdRegistry::builder(urls).ttl(Duration::from_secs(5))
+}
 
 /// Everything that is logged, as text.
 #[derive(Clone, Default)]
@@ -59,12 +62,15 @@ async fn they_are_not_in_logs_errors_status_or_debug_output() {
         etcd.etcdctl(args).await.unwrap();
     }
     let mut seen = String::new();
-    let mut see = |what: &dyn fmt::Debug| seen.push_str(&format!("{what:?} {what:#?}"));
+    let mut see = |what: &dyn fmt::Debug| {
+        use fmt::Write;
+        let _ = write!(seen, "{what:?} {what:#?}");
+    };
 
     let settings = builder([etcd.client_url()]).user("root", SECRET);
     see(&settings);
     let registry = settings.connect().await.unwrap();
-    let keyed = || instance("a").with_metadata("key", KEY);
+    let keyed = || Instance::new("a").with_metadata("key", KEY);
     registry.register("cart", keyed()).await.unwrap();
     let announcement = registry.announce("cart", keyed().with_weight(2)).await.unwrap();
     let watch = registry.watch("cart").await.unwrap();
