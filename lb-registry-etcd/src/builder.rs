@@ -23,6 +23,9 @@ use crate::registry::{EtcdRegistry, Inner, Tasks};
 use crate::store::Store;
 use crate::watch::{Follow, Sink, Timing};
 
+/// No request is given less time than this, however short the time-to-live is.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
+
 /// What [`connect`](EtcdRegistryBuilder::connect) does if etcd cannot be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -137,7 +140,8 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
         self
     }
 
-    /// How long a write may take, all members that are tried included. Default 5 s. One member is given 2 s at most.
+    /// How long a write may take, all members that are tried included. Default 5 s. One member is given 2 s at most, less
+    /// if the time-to-live is below 12 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.settings.request = timeout;
         self.settings.attempt = self.settings.attempt.min(timeout);
@@ -204,7 +208,10 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
     ///
     /// A setting cannot be used, etcd does not accept the user, or none of the endpoints could be reached within
     /// [`initial_timeout`](Self::initial_timeout) and [`when_down`](Self::when_down) does not say to go on.
-    pub async fn connect(self) -> Result<EtcdRegistry<I>, EtcdError> {
+    pub async fn connect(mut self) -> Result<EtcdRegistry<I>, EtcdError> {
+        // A member that hangs must be left before the next sign of life is due.
+        let attempt = (self.ttl / 6).max(LEAST_ATTEMPT);
+        self.settings.attempt = self.settings.attempt.min(attempt);
         let pool = Arc::new(Pool::new(self.endpoints, self.settings, &*self.random)?);
         let clock = RuntimeClock::start();
         let removal = self.removal.unwrap_or_else(|| RemovalPolicy::for_ttl(self.ttl));

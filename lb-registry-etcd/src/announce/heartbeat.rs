@@ -7,17 +7,22 @@ use tokio::time::timeout;
 
 use crate::client::{EtcdError, EtcdErrorKind, Pool};
 
-/// For the answer to a sign of life.
-const ANSWER: Duration = Duration::from_millis(1_500);
+/// The longest that the answer to a sign of life is waited for.
+const LONGEST: Duration = Duration::from_millis(1_500);
 
 /// The stream over which signs of life are sent. Made anew, on the next member, whenever it breaks; never by the crate.
-#[derive(Default)]
 pub(super) struct Heartbeat {
+    /// How long an answer may take: short enough that another member can be asked before the next one is due.
+    answer: Duration,
     stream: Option<(i64, LeaseKeeper, LeaseKeepAliveStream)>,
     member: Option<usize>,
 }
 
 impl Heartbeat {
+    pub(super) fn new(ttl: Duration) -> Self {
+        Self { answer: (ttl / 6).min(LONGEST), stream: None, member: None }
+    }
+
     /// One sign of life for `lease`, from whichever member takes it.
     pub(super) async fn beat(&mut self, pool: &Pool, lease: i64) -> Result<(), EtcdError> {
         let mut last = self.beat_once(pool, lease).await;
@@ -41,7 +46,7 @@ impl Heartbeat {
         } else {
             // Opening one sends one.
             let open = |conn: crate::client::Conn| async move { conn.lease().keep_alive(lease).await };
-            let opened = pool.on(member, "keep the lease", ANSWER, open).await;
+            let opened = pool.on(member, "keep the lease", self.answer, open).await;
             opened.map(|(keeper, stream)| self.stream = Some((lease, keeper, stream)))
         };
         if let Err(error) = &result
@@ -65,8 +70,8 @@ impl Heartbeat {
             keeper.keep_alive().await?;
             stream.message().await
         };
-        let Ok(answer) = timeout(ANSWER, exchange).await else {
-            return Err(EtcdError::timeout("keep the lease", endpoint, ANSWER));
+        let Ok(answer) = timeout(self.answer, exchange).await else {
+            return Err(EtcdError::timeout("keep the lease", endpoint, self.answer));
         };
         match answer {
             Ok(Some(answer)) if answer.ttl() > 0 => {

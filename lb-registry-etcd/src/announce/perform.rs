@@ -48,7 +48,8 @@ impl<I: ServiceInstance> Announcements<I> {
         ttl: Duration,
         following: Weak<Tasks>,
     ) -> Self {
-        Self { store, codec, catalog, own, ttl, following, heartbeat: Mutex::default() }
+        let heartbeat = Mutex::new(Heartbeat::new(ttl));
+        Self { store, codec, catalog, own, ttl, following, heartbeat }
     }
 
     async fn one(&self, action: Action<I>) -> Answer {
