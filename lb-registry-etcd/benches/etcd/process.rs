@@ -112,11 +112,13 @@ async fn write(prefix: &str, urls: &[String]) {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(10));
         for round in 0_u32.. {
             tick.tick().await;
-            let batch = (0..CHANGES_PER_ROUND).map(|n| {
+            for n in 0..CHANGES_PER_ROUND {
+                let registry = registry.clone();
                 let id = (round * CHANGES_PER_ROUND + n) % 1_000;
-                registry.register("bench", lb_core::Instance::new(format!("{id}")).with_weight(1 + round % 3))
-            });
-            futures_util::future::join_all(batch).await;
+                let instance = lb_core::Instance::new(format!("{id}")).with_weight(1 + round % 3);
+                // Not waited for: etcd works on many at a time.
+                tokio::spawn(async move { registry.register("bench", instance).await });
+            }
         }
     };
     let closed = tokio::task::spawn_blocking(|| std::io::stdin().lines().count());
