@@ -6,6 +6,7 @@
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
 #[doc = "[operations]: operations"]
+#[doc = "[etcd]: crate#a-fleet-that-shares-a-registry-in-etcd"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 

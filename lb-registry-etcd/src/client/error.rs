@@ -123,11 +123,10 @@ fn kind_of(code: i32, message: &str) -> EtcdErrorKind {
         EtcdErrorKind::Unauthenticated
     } else {
         match code {
-            code::UNAVAILABLE => EtcdErrorKind::Unavailable,
             code::DEADLINE_EXCEEDED => EtcdErrorKind::Timeout,
             // The client's own timeout, or a connection that could not be made after all.
             code::CANCELLED if says("Timeout") => EtcdErrorKind::Timeout,
-            code::CANCELLED => EtcdErrorKind::Unavailable,
+            code::CANCELLED | code::UNAVAILABLE => EtcdErrorKind::Unavailable,
             // What the transport reports of a broken connection.
             code::UNKNOWN if says("h2 protocol") || says("transport") || says("connection") => {
                 EtcdErrorKind::Unavailable
