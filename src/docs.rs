@@ -5,6 +5,7 @@
 
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
+#[doc = "[secrets]: secrets"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
@@ -17,6 +18,9 @@ pub mod health {}
 
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}
+
+#[doc = include_str!("../docs/chapters/secrets.md")]
+pub mod secrets {}
 
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]

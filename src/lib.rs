@@ -15,9 +15,9 @@ pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
     Failure, FailureKind, FailurePercentageEjection, HedgeConfig, Instance, Limits, OutlierDetection,
-    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig,
-    ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection,
-    Traced, Trail, Unavailable, Why,
+    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Secret, SecretError,
+    SecretValue, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart,
+    StrategySpec, SuccessRateEjection, Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
@@ -66,6 +66,6 @@ pub mod prelude {
     pub use lb_core::registry::{Override, RegistryError, Revision};
     pub use lb_core::{
         CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
-        RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
+        RequestError, Secret, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
     };
 }
