@@ -7,6 +7,7 @@
 #[doc = "[health]: health"]
 #[doc = "[operations]: operations"]
 #[doc = "[etcd]: crate#a-fleet-that-shares-a-registry-in-etcd"]
+#[doc = "[secrets]: secrets"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
@@ -29,6 +30,9 @@ pub mod etcd {}
 
 #[doc = include_str!("../docs/operations/etcd.md")]
 pub mod operations_etcd {}
+
+#[doc = include_str!("../docs/chapters/secrets.md")]
+pub mod secrets {}
 
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]
