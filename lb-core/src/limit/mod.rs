@@ -9,6 +9,7 @@
 mod bucket;
 mod declared;
 mod group;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use declared::DeclaredLimits;
 pub use group::QuotaGroup;
 pub(crate) use group::QuotaGroups;
+pub use shared::{Lease, LeaseRequest, SharedLimiters, SharedLimits, Terms};
 
 use crate::limits::Limits;
 use crate::time::Time;

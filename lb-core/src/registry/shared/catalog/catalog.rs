@@ -205,6 +205,12 @@ impl<I: ServiceInstance> Catalog<I> {
         watched.map(|(name, _)| Arc::clone(name)).collect()
     }
 
+    /// Forgets a service that nobody watches, for a registry that does not keep it up to date any more. `false`:
+    /// somebody watches it.
+    pub fn let_go(&self, service: &str) -> bool {
+        self.step(|state, garbage| state.let_go(service, garbage))
+    }
+
     /// Whether a service is kept at all; see [`CatalogOptions::keeping`].
     pub fn keeps(&self, service: &str) -> bool {
         self.shared.options.keeps(service)

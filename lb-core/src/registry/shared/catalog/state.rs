@@ -103,6 +103,19 @@ impl<I: ServiceInstance> State<I> {
         }
     }
 
+    /// Forgets a service unless somebody watches it.
+    pub(super) fn let_go(&mut self, service: &str, garbage: &mut Garbage<I>) -> bool {
+        if self.services.get(service).is_some_and(|slot| slot.watches > 0) {
+            return false;
+        }
+        if let Some(slot) = self.services.remove(service) {
+            garbage.push(slot.publisher.latest());
+            self.offset = self.offset.max(slot.service.offset());
+        }
+        self.suspecting.remove(service);
+        true
+    }
+
     /// Ends a batch for one service.
     fn settle(&mut self, name: &Arc<str>, options: &CatalogOptions, now: Time, garbage: &mut Garbage<I>) {
         let freshness = self.freshness;

@@ -9,7 +9,7 @@ use lb_core::{Instance, ServiceInstance, ServiceRegistry};
 use lb_registry_etcd::{EtcdRegistry, EtcdRegistryBuilder, RemovalPolicy};
 use lb_testkit::etcd::{EtcdCluster, EtcdOptions, EtcdServer};
 use lb_testkit::schedule::{Bounds, HotPath, SERVICE};
-use lb_testkit::{Error, Proxy, ProxyMode, Result, eventually};
+use lb_testkit::{Error, Proxy, Result, eventually};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -22,14 +22,13 @@ const LOADED: u32 = 2;
 /// How many tests have servers running at a time.
 static PLACES: Semaphore = Semaphore::const_new(3);
 
-/// What each test has. The observer and the announcer reach the servers through proxies of their own.
+/// What each test has. The observer reaches the servers through proxies, the announcer directly.
 pub(crate) struct World {
     pub(crate) cluster: EtcdCluster,
     pub(crate) observer: EtcdRegistry<Instance>,
     pub(crate) announcer: EtcdRegistry<Instance>,
     pub(crate) watch: SnapshotWatch<Instance>,
     pub(crate) proxies: Vec<Proxy>,
-    pub(crate) announcer_proxies: Vec<Proxy>,
     pub(crate) announced: Vec<Announcement<Instance>>,
     pub(crate) hot_path: HotPath,
     _place: SemaphorePermit<'static>,
@@ -56,30 +55,11 @@ pub(crate) fn failed(error: impl std::fmt::Display) -> Error {
 impl World {
     /// Members, and three announced instances, `a-0` to `a-2`.
     pub(crate) async fn start(members: usize) -> Result<Self> {
-        Self::start_with(members, &EtcdOptions::new(), |builder| builder).await
-    }
-
-    /// The same with other settings, of the servers and of both registries.
-    pub(crate) async fn start_with(
-        members: usize,
-        options: &EtcdOptions,
-        settings: impl Fn(EtcdRegistryBuilder<Instance>) -> EtcdRegistryBuilder<Instance>,
-    ) -> Result<Self> {
-        let place = PLACES.acquire().await.map_err(failed)?;
-        let cluster = EtcdCluster::start_with(members, options).await?;
-        Self::over(cluster, place, settings).await
-    }
-
-    /// The same over servers that run already.
-    pub(crate) async fn over(
-        cluster: EtcdCluster,
-        place: SemaphorePermit<'static>,
-        settings: impl Fn(EtcdRegistryBuilder<Instance>) -> EtcdRegistryBuilder<Instance>,
-    ) -> Result<Self> {
+        let place = Self::place().await?;
+        let cluster = EtcdCluster::start_with(members, &EtcdOptions::new()).await?;
         let (proxies, urls) = proxied(&cluster).await?;
-        let observer = settings(builder(urls)).connect().await.map_err(failed)?;
-        let (announcer_proxies, urls) = proxied(&cluster).await?;
-        let announcer = settings(builder(urls)).connect().await.map_err(failed)?;
+        let observer = builder(urls).connect().await.map_err(failed)?;
+        let announcer = builder(cluster.client_urls()).connect().await.map_err(failed)?;
         let mut announced = Vec::new();
         for i in 0..3 {
             let instance = Instance::new(format!("a-{i}")).with_address(format!("a-{i}.test:80"));
@@ -90,17 +70,7 @@ impl World {
         eventually("three instances are seen", Duration::from_secs(10), three).await?;
         let bounds = Bounds { look_up: Duration::from_secs(1), ..Bounds::default() };
         let hot_path = HotPath::start(Arc::new(observer.clone()), bounds).await?;
-        Ok(Self {
-            cluster,
-            observer,
-            announcer,
-            watch,
-            proxies,
-            announcer_proxies,
-            announced,
-            hot_path,
-            _place: place,
-        })
+        Ok(Self { cluster, observer, announcer, watch, proxies, announced, hot_path, _place: place })
     }
 
     pub(crate) async fn place() -> Result<SemaphorePermit<'static>> {
@@ -119,26 +89,10 @@ impl World {
         used.ok_or_else(|| Error::new("the observer is connected to none"))
     }
 
-    /// Some member that answers, other than `than`.
-    pub(crate) fn other(&self, than: &EtcdServer) -> &EtcdServer {
-        let members = self.cluster.members();
-        members.iter().find(|member| member.name() != than.name()).unwrap_or(&members[0])
-    }
-
     /// Writes an instance by etcd's own tool, as a Go program would.
     pub(crate) async fn put(&self, through: &EtcdServer, id: &str) -> Result<()> {
         let value = format!(r#"{{"Op":0,"Addr":"{id}.test:80","Metadata":null}}"#);
         through.etcdctl(&["put", &key(id), &value]).await.map(|_| ())
-    }
-
-    /// Deletes it by etcd's own tool.
-    pub(crate) async fn delete(&self, through: &EtcdServer, id: &str) -> Result<()> {
-        through.etcdctl(&["del", &key(id)]).await.map(|_| ())
-    }
-
-    /// What etcd lists by its own tool: ids and weights.
-    pub(crate) async fn listing(&self, through: &EtcdServer) -> Result<BTreeMap<String, u32>> {
-        listing(through).await
     }
 
     /// Waits until the observer sees `id` as one in use, and fails if that takes longer than `bound`, with what a
@@ -171,7 +125,7 @@ impl World {
         let what = "all announced instances are in etcd";
         let left = (bound * LOADED).saturating_sub(since.elapsed());
         lb_testkit::eventually_async(what, left, || async {
-            let listing = self.listing(&self.cluster.members()[0]).await.ok()?;
+            let listing = listing(&self.cluster.members()[0]).await.ok()?;
             self.announced.iter().all(|announced| listing.contains_key(announced.id())).then_some(())
         })
         .await?;
@@ -181,7 +135,7 @@ impl World {
 
     /// Waits until the observer sees exactly what etcd lists, live and without suspects.
     pub(crate) async fn agrees(&self, since: Instant, bound: Duration) -> Result<()> {
-        let listing = self.listing(&self.cluster.members()[0]).await?;
+        let listing = listing(&self.cluster.members()[0]).await?;
         self.eventually("the snapshot is what etcd lists", since, bound, |seen| {
             let weights: BTreeMap<_, _> = seen
                 .entries
@@ -204,22 +158,6 @@ impl World {
     /// How often everything has been listed.
     pub(crate) fn lists(&self) -> u64 {
         self.observer.status().relists
-    }
-
-    /// Cuts the observer off: its connections are torn, and it can make no new one.
-    pub(crate) async fn cut_off(&self) -> Result<()> {
-        for proxy in &self.proxies {
-            proxy.set(ProxyMode::RefuseNew);
-            proxy.reset_all();
-        }
-        let stale = |seen: &Snapshot<Instance>| seen.freshness != Freshness::Live;
-        self.eventually("the observer says that it is cut off", Instant::now(), Duration::from_secs(6), stale)
-            .await
-    }
-
-    /// Lets the observer through again.
-    pub(crate) fn let_through(&self) {
-        self.proxies.iter().for_each(|proxy| proxy.set(ProxyMode::Pass));
     }
 }
 
