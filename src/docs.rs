@@ -7,6 +7,8 @@
 #[doc = "[health]: health"]
 #[doc = "[operations]: operations"]
 #[doc = "[quotas]: quotas"]
+#[doc = "[etcd]: crate#a-fleet-that-shares-a-registry-in-etcd"]
+#[doc = "[secrets]: secrets"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
@@ -25,6 +27,16 @@ pub mod quotas {}
 
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}
+
+#[cfg(feature = "etcd")]
+#[doc = include_str!("../docs/chapters/etcd.md")]
+pub mod etcd {}
+
+#[doc = include_str!("../docs/operations/etcd.md")]
+pub mod operations_etcd {}
+
+#[doc = include_str!("../docs/chapters/secrets.md")]
+pub mod secrets {}
 
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]
