@@ -46,6 +46,9 @@ pub(super) struct ServiceState<I> {
     /// Of the batch that is being taken over: whether there is something to publish, and who has vanished in it.
     dirty: bool,
     vanishing: BTreeSet<Arc<str>>,
+    touched: BTreeSet<Arc<str>>,
+    /// The entries as they were before the batch.
+    before: Entries<I>,
 }
 
 fn is_usable<I>(entry: &Entry<I>) -> bool {
@@ -69,6 +72,8 @@ impl<I: ServiceInstance> ServiceState<I> {
             revision: Revision::NONE,
             dirty: false,
             vanishing: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            before: Entries::default(),
         }
     }
 
@@ -301,11 +306,26 @@ impl<I: ServiceInstance> ServiceState<I> {
                 _ => self.forget(&id),
             }
         }
+        self.share();
         let dirty = mem::take(&mut self.dirty);
         if dirty {
             self.revision = self.revision.max(self.public(self.applied));
         }
         dirty
+    }
+
+    /// What a batch has changed and changed back is what it was before.
+    fn share(&mut self) {
+        for id in mem::take(&mut self.touched) {
+            if let (Some(before), Some(now)) = (self.before.get(&id), self.entries.get(&id))
+                && before == now
+                && !Arc::ptr_eq(before, now)
+            {
+                let before = Arc::clone(before);
+                self.entries.insert_at(id, before);
+            }
+        }
+        self.before = self.entries.clone();
     }
 
     /// Drops the suspects whose time is over. How many these were.
@@ -333,6 +353,7 @@ impl<I: ServiceInstance> ServiceState<I> {
 
     fn set(&mut self, id: Arc<str>, entry: Option<Entry<I>>) {
         self.dirty = true;
+        self.touched.insert(Arc::clone(&id));
         self.usable += usize::from(entry.as_ref().is_some_and(is_usable));
         let before = match entry {
             Some(entry) => self.entries.insert_at(id, Arc::new(entry)),

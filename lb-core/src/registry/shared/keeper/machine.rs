@@ -104,7 +104,8 @@ impl<I: ServiceInstance> Keeper<I> {
         let former = self.kept.iter().filter(|(_, kept)| kept.is(service, &name));
         let former: Vec<_> = former.map(|(&former, _)| former).collect();
         for former in former {
-            self.end(former, End::Taken);
+            // What it left is written over by this one; or deleted, if this one leaves before that.
+            self.finish(former, End::Taken, Some(id));
         }
         let kept = Kept::new(Arc::from(service), name, instance, generation, self.options.backoff);
         self.kept.insert(id, kept);
@@ -155,9 +156,17 @@ impl<I: ServiceInstance> Keeper<I> {
 
     /// An announcement is nobody's business any more.
     fn end(&mut self, id: KeptId, end: End) {
+        self.finish(id, end, None);
+    }
+
+    /// An announcement is nobody's business any more, but that of the one that follows it.
+    fn finish(&mut self, id: KeptId, end: End, heir: Option<KeptId>) {
         let Some(kept) = self.kept.get_mut(&id) else { return };
-        let before = kept.aim;
+        let (before, may_exist) = (kept.aim, kept.may_exist);
         kept.end(end);
+        if heir.is_some() {
+            (kept.heir, kept.may_exist) = (heir, may_exist);
+        }
         match (before, end) {
             (Aim::Absent, _) => self.notices.push(Notice::Left(id)),
             (Aim::Present, End::Taken) => self.notices.push(Notice::Taken(id)),
@@ -165,6 +174,12 @@ impl<I: ServiceInstance> Keeper<I> {
             (Aim::Nothing(_), _) => {}
         }
         self.tidy(id);
+    }
+
+    /// Whether what an announcement left must be deleted: it is over, and nobody writes over it.
+    fn leaves_litter(&self, kept: &Kept<I>) -> bool {
+        let followed = kept.heir.is_some_and(|heir| self.kept.contains_key(&heir));
+        kept.may_exist && !followed && matches!(kept.aim, Aim::Nothing(_))
     }
 
     /// It is not in the store any more, as was wanted.
@@ -231,17 +246,23 @@ impl<I: ServiceInstance> Keeper<I> {
             }
         }
         // One step per key at a time, also where one announcement follows another under its id.
-        let ending: Vec<_> = self.kept.values().filter(|kept| kept.is_ending()).collect();
+        let mut blocking: Vec<_> = self.kept.values().filter(|kept| kept.is_over_and_busy()).collect();
+        let litter: Vec<_> = self.kept.values().filter(|kept| self.leaves_litter(kept)).collect();
         for (&id, kept) in &self.kept {
-            if kept.busy
-                || ending
-                    .iter()
-                    .any(|other| !std::ptr::eq(*other, kept) && kept.is(&other.service, &other.id))
-            {
+            let among = |others: &[&Kept<I>]| others.iter().any(|other| kept.is(&other.service, &other.id));
+            let over = matches!(kept.aim, Aim::Nothing(_));
+            if kept.busy || among(&blocking) || (!over && among(&litter)) {
                 continue;
             }
             let Some(step) = self.wanted(id, kept) else { continue };
-            if kept.retry_at <= now { steps.push(step) } else { later(kept.retry_at) }
+            if kept.retry_at > now {
+                later(kept.retry_at);
+                continue;
+            }
+            steps.push(step);
+            if over {
+                blocking.push(kept);
+            }
         }
 
         let steps = steps.into_iter().map(|(doing, action)| self.step(doing, action)).collect();
@@ -262,7 +283,7 @@ impl<I: ServiceInstance> Keeper<I> {
         match kept.aim {
             // What was on its way when it ended may have arrived.
             Aim::Nothing(_) => {
-                kept.may_exist.then(|| (Doing::Delete(id), Action::Delete(kept.announced(lease))))
+                self.leaves_litter(kept).then(|| (Doing::Delete(id), Action::Delete(kept.announced(lease))))
             }
             Aim::Present if !kept.is_settled() => {
                 (!shared || lease.is_some()).then(|| put(kept.state, kept.wanted))
@@ -361,6 +382,9 @@ impl<I: ServiceInstance> Keeper<I> {
 
     fn put_answered(&mut self, doing: Doing, answer: Answer, now: Time, random: &dyn RandomSource) {
         let Doing::Put { id, version, state, lease } = doing else { return };
+        if let Answer::Done { .. } | Answer::Granted { .. } = answer {
+            self.written_over(id);
+        }
         let (current, beat) = (self.lease.id(), self.options.beat());
         let Some(kept) = self.kept.get_mut(&id) else { return };
         kept.busy = false;
@@ -405,6 +429,18 @@ impl<I: ServiceInstance> Keeper<I> {
                 kept.retry_at = now + kept.backoff.next(random);
                 self.notices.push(Notice::Failed(id, error));
             }
+        }
+    }
+
+    /// An announcement was written, and so over what those before it left.
+    fn written_over(&mut self, by: KeptId) {
+        let former = self.kept.iter().filter(|(_, kept)| kept.heir == Some(by));
+        let former: Vec<_> = former.map(|(&former, _)| former).collect();
+        for former in former {
+            if let Some(kept) = self.kept.get_mut(&former) {
+                kept.may_exist = false;
+            }
+            self.tidy(former);
         }
     }
 
