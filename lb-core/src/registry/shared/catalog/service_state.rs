@@ -8,6 +8,7 @@ use imbl::OrdMap;
 
 use super::change::{Change, ChangeKind, Key};
 use super::removal::{RemovalPolicy, Window};
+use super::seen::Seen;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
 use crate::registry::entry::{Entry, InstanceState, Override};
@@ -369,34 +370,6 @@ fn is_same(before: Known, now: Known, rewound: bool) -> bool {
         (Some(before), Some(now)) => before == now,
         (None, None) => !rewound && before.revision == now.revision,
         _ => false,
-    }
-}
-
-/// What a listing contains.
-#[derive(Default)]
-struct Seen {
-    instances: HashSet<Arc<str>>,
-    overrides: HashSet<Arc<str>>,
-    config: bool,
-    unreadable: HashSet<Key>,
-}
-
-impl Seen {
-    fn note<I: ServiceInstance>(&mut self, kind: &ChangeKind<I>) {
-        match kind {
-            ChangeKind::Instance(record) => drop(self.instances.insert(Arc::from(record.instance.id()))),
-            ChangeKind::Config(_) => self.config = true,
-            ChangeKind::Override { id, .. } => drop(self.overrides.insert(Arc::clone(id))),
-            ChangeKind::Unreadable { key, .. } => {
-                match key {
-                    Key::Instance(id) => drop(self.instances.insert(Arc::clone(id))),
-                    Key::Override(id) => drop(self.overrides.insert(Arc::clone(id))),
-                    Key::Config => self.config = true,
-                }
-                self.unreadable.insert(key.clone());
-            }
-            ChangeKind::NoInstance { .. } | ChangeKind::NoConfig | ChangeKind::NoOverride { .. } => {}
-        }
     }
 }
 
