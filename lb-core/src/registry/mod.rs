@@ -7,7 +7,8 @@
 //! that always have the latest [`Snapshot`]. The balancer never asks a registry while a call waits; it reads the
 //! snapshot it has. An author of a registry needs three things from here: a [`Publisher`] per service to publish
 //! snapshots with, an [`AnnouncementKeeper`] to keep announcements alive, and [`validate`] for what users hand in.
-//! `lb_core::testing::registry_contract` (feature `testing`) checks the result.
+//! `lb_core::testing::registry_contract` (feature `testing`) checks the result. What a registry that a fleet shares
+//! needs besides is in [`shared`].
 
 mod announcement;
 mod entry;

@@ -23,7 +23,12 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Reference)
+        if deserializer.is_human_readable() {
+            // So that what is not a text comes here, too, and is not quoted by the format.
+            deserializer.deserialize_any(Reference)
+        } else {
+            deserializer.deserialize_str(Reference)
+        }
     }
 }
 

@@ -59,7 +59,7 @@ fn a_listing_is_taken_over_by_difference() {
     ];
     assert_eq!(catalog.reset(Listing::new(6, items), T0), Reset::Applied);
     let after = catalog.latest("s");
-    assert!(Arc::ptr_eq(&before.entries.get("0").unwrap(), &after.entries.get("0").unwrap()));
+    assert!(Arc::ptr_eq(before.entries.get("0").unwrap(), after.entries.get("0").unwrap()));
     assert!(after.entries.get("1").unwrap().revision > before.entries.get("1").unwrap().revision);
     assert_eq!(
         after.entries.get("2").unwrap().state,
@@ -282,7 +282,8 @@ fn services_have_numbers_of_their_own() {
     let _ = catalog.reset_service("s", Listing::new(70, [Change::instance("s", 70, record("0", 0))]), T0);
     let _ = catalog.reset_service("t", Listing::new(2, [Change::instance("t", 2, record("0", 0))]), T0);
     assert_eq!(
-        catalog.apply([Change::instance("t", 3, record("1", 1)), Change::removed("s", 71, "0")], T0),
+        catalog
+            .apply([Change::instance("t", 3, record("1", 1)), Change::instance("s", 71, record("2", 2))], T0),
         2
     );
     assert_eq!((catalog.applied("s"), catalog.applied("t")), (71, 3));
@@ -396,7 +397,7 @@ fn what_was_exported_can_be_restored() {
     let watch = cold.watch("s");
     assert!(cold.restore(export.image(), T0));
     assert_eq!((cold.freshness(), watch.current().freshness), (Freshness::ColdCache, Freshness::ColdCache));
-    assert_eq!(watch.current().entries.len(), 3);
+    assert_eq!(watch.current().entries.len(), 2, "the drained one that was missing has gone at once");
     assert!(watch.current().entries.iter().all(|entry| entry.state != InstanceState::Suspect));
     cold.set_freshness(Freshness::Stale { since: SystemTime::UNIX_EPOCH }, T0);
     assert_eq!(cold.freshness(), Freshness::ColdCache);
@@ -408,7 +409,7 @@ fn what_was_exported_can_be_restored() {
     cold.set_freshness(Freshness::Live, T0);
     assert!(watch.current().revision > before.revision);
     assert!(Arc::ptr_eq(before.entries.get("0").unwrap(), watch.current().entries.get("0").unwrap()));
-    assert_eq!(suspects(&cold), 2);
+    assert_eq!(suspects(&cold), 1);
 }
 
 #[test]
@@ -417,10 +418,10 @@ fn nothing_prints_an_instance() {
     let catalog = live(options());
     let change = Change::instance("s", 1, secret());
     let listing = Listing::new(1, [Change::instance("s", 1, secret())]);
-    let mut printed = format!("{change:?} {listing:?} {:?}", secret());
+    let before = format!("{change:?} {listing:?} {:?}", secret());
     catalog.apply([change], T0);
     let export = catalog.export();
-    printed += &format!("{catalog:?} {export:?} {:?}", export.image());
-    printed += &serde_json::to_string(&catalog.status()).unwrap();
+    let status = serde_json::to_string(&catalog.status()).unwrap();
+    let printed = format!("{before} {catalog:?} {export:?} {:?} {status}", export.image());
     assert!(!printed.contains("sk-secret"), "{printed}");
 }

@@ -175,7 +175,7 @@ fn many_writers_leave_one_whole_file() {
         }
     });
     let n = restored(&cache(&path)).latest("s").entries.len();
-    assert!(n % 50 == 0 && (50..=400).contains(&n), "{n}");
+    assert!(n.is_multiple_of(50) && (50..=400).contains(&n), "{n}");
     let left: Vec<_> =
         fs::read_dir(path.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["registry.cache"]);

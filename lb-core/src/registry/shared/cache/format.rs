@@ -43,6 +43,7 @@ pub(super) enum Bad {
 /// What a header says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
+    version: u32,
     checksum: u64,
     length: u64,
 }
@@ -59,7 +60,7 @@ impl Header {
         if version > VERSION {
             return Err(Bad::Version(version));
         }
-        Ok(Self { checksum: reader.u64()?, length: reader.u64()? })
+        Ok(Self { version, checksum: reader.u64()?, length: reader.u64()? })
     }
 
     /// Whether a file of that many bytes is complete.
@@ -70,6 +71,11 @@ impl Header {
             Err(Bad::Damaged("its length is not what its header says"))
         }
     }
+}
+
+/// What vouches for a payload, and for the version that it is read by.
+fn checksum(version: u32, payload: &[u8]) -> u64 {
+    xxh64(payload, u64::from(version))
 }
 
 /// The bytes of a cache.
@@ -99,7 +105,7 @@ pub(super) fn encode(content: &Content) -> Vec<u8> {
     }
     let mut bytes = writer.0;
     let length = (bytes.len() - HEADER) as u64;
-    let checksum = xxh64(&bytes[HEADER..], 0);
+    let checksum = checksum(VERSION, &bytes[HEADER..]);
     let mut header = Writer(Vec::with_capacity(HEADER));
     header.0.extend_from_slice(MAGIC);
     header.0.extend_from_slice(&VERSION.to_le_bytes());
@@ -114,7 +120,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Content, Bad> {
     let header = Header::read(bytes)?;
     header.check_length(bytes.len() as u64)?;
     let payload = bytes.get(HEADER..).unwrap_or_default();
-    if xxh64(payload, 0) != header.checksum {
+    if checksum(header.version, payload) != header.checksum {
         return Err(Bad::Damaged("its checksum does not match"));
     }
     let mut reader = Reader(payload);
@@ -274,7 +280,7 @@ mod tests {
             // With a good header before them, so that the payload is looked at.
             let mut file = bytes.clone();
             if forge {
-                file = [&MAGIC[..], &VERSION.to_le_bytes(), &xxh64(&bytes, 0).to_le_bytes(),
+                file = [&MAGIC[..], &VERSION.to_le_bytes(), &checksum(VERSION, &bytes).to_le_bytes(),
                         &(bytes.len() as u64).to_le_bytes(), &bytes].concat();
             }
             let _ = decode(&file);

@@ -6,6 +6,7 @@ mod change;
 mod image;
 mod options;
 mod removal;
+mod seen;
 mod service_state;
 mod state;
 mod status;

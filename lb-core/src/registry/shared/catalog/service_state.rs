@@ -8,6 +8,7 @@ use imbl::OrdMap;
 
 use super::change::{Change, ChangeKind, Key};
 use super::removal::{RemovalPolicy, Window};
+use super::seen::Seen;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
 use crate::registry::entry::{Entry, InstanceState, Override};
@@ -46,6 +47,9 @@ pub(super) struct ServiceState<I> {
     /// Of the batch that is being taken over: whether there is something to publish, and who has vanished in it.
     dirty: bool,
     vanishing: BTreeSet<Arc<str>>,
+    touched: BTreeSet<Arc<str>>,
+    /// The entries as they were before the batch.
+    before: Entries<I>,
 }
 
 fn is_usable<I>(entry: &Entry<I>) -> bool {
@@ -69,6 +73,8 @@ impl<I: ServiceInstance> ServiceState<I> {
             revision: Revision::NONE,
             dirty: false,
             vanishing: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            before: Entries::default(),
         }
     }
 
@@ -301,11 +307,26 @@ impl<I: ServiceInstance> ServiceState<I> {
                 _ => self.forget(&id),
             }
         }
+        self.share();
         let dirty = mem::take(&mut self.dirty);
         if dirty {
             self.revision = self.revision.max(self.public(self.applied));
         }
         dirty
+    }
+
+    /// What a batch has changed and changed back is what it was before.
+    fn share(&mut self) {
+        for id in mem::take(&mut self.touched) {
+            if let (Some(before), Some(now)) = (self.before.get(&id), self.entries.get(&id))
+                && before == now
+                && !Arc::ptr_eq(before, now)
+            {
+                let before = Arc::clone(before);
+                self.entries.insert_at(id, before);
+            }
+        }
+        self.before = self.entries.clone();
     }
 
     /// Drops the suspects whose time is over. How many these were.
@@ -333,6 +354,7 @@ impl<I: ServiceInstance> ServiceState<I> {
 
     fn set(&mut self, id: Arc<str>, entry: Option<Entry<I>>) {
         self.dirty = true;
+        self.touched.insert(Arc::clone(&id));
         self.usable += usize::from(entry.as_ref().is_some_and(is_usable));
         let before = match entry {
             Some(entry) => self.entries.insert_at(id, Arc::new(entry)),
@@ -348,34 +370,6 @@ fn is_same(before: Known, now: Known, rewound: bool) -> bool {
         (Some(before), Some(now)) => before == now,
         (None, None) => !rewound && before.revision == now.revision,
         _ => false,
-    }
-}
-
-/// What a listing contains.
-#[derive(Default)]
-struct Seen {
-    instances: HashSet<Arc<str>>,
-    overrides: HashSet<Arc<str>>,
-    config: bool,
-    unreadable: HashSet<Key>,
-}
-
-impl Seen {
-    fn note<I: ServiceInstance>(&mut self, kind: &ChangeKind<I>) {
-        match kind {
-            ChangeKind::Instance(record) => drop(self.instances.insert(Arc::from(record.instance.id()))),
-            ChangeKind::Config(_) => self.config = true,
-            ChangeKind::Override { id, .. } => drop(self.overrides.insert(Arc::clone(id))),
-            ChangeKind::Unreadable { key, .. } => {
-                match key {
-                    Key::Instance(id) => drop(self.instances.insert(Arc::clone(id))),
-                    Key::Override(id) => drop(self.overrides.insert(Arc::clone(id))),
-                    Key::Config => self.config = true,
-                }
-                self.unreadable.insert(key.clone());
-            }
-            ChangeKind::NoInstance { .. } | ChangeKind::NoConfig | ChangeKind::NoOverride { .. } => {}
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::action::Announced;
+use super::machine::KeptId;
 use crate::registry::entry::InstanceState;
 use crate::registry::shared::backoff::Backoff;
 use crate::registry::shared::record::{Generation, Record};
@@ -36,6 +37,8 @@ pub(super) struct Kept<I> {
     pub(super) gone_at: u64,
     /// When it was last written.
     pub(super) written_at: Time,
+    /// The later announcement of its id by this keeper, which writes over what it left.
+    pub(super) heir: Option<KeptId>,
     /// Whether nobody holds it any more: it is forgotten as soon as nothing is to be done for it.
     pub(super) released: bool,
 }
@@ -91,6 +94,7 @@ impl<I> Kept<I> {
             lease: None,
             gone_at: 0,
             written_at: Time::ORIGIN,
+            heir: None,
             released: false,
         }
     }
@@ -125,9 +129,9 @@ impl<I> Kept<I> {
         self.may_exist = false;
     }
 
-    /// Whether it is over, but something of it may still be on its way or in the store.
-    pub(super) fn is_ending(&self) -> bool {
-        (self.busy || self.may_exist) && matches!(self.aim, Aim::Nothing(_))
+    /// Whether it is over, but a step about it is still on its way.
+    pub(super) fn is_over_and_busy(&self) -> bool {
+        self.busy && matches!(self.aim, Aim::Nothing(_))
     }
 
     /// Whether it can be forgotten.

@@ -6,8 +6,8 @@ use std::mem;
 use std::sync::Arc;
 
 use super::action::{Action, Answer, Hint, HintKind, Notice, Step, Ticket};
-use super::kept::{Aim, End, Kept, Stored};
-use super::lease::{Held, Lease};
+use super::kept::{Aim, End, Kept};
+use super::lease::Lease;
 use super::options::{KeeperOptions, Leases};
 use crate::instance::ServiceInstance;
 use crate::random::RandomSource;
@@ -59,19 +59,19 @@ pub struct KeptId(u64);
 /// assert!(matches!(steps[0].action, Action::Put { takes_over: false, .. }));
 /// ```
 pub struct Keeper<I> {
-    options: KeeperOptions,
-    kept: BTreeMap<KeptId, Kept<I>>,
-    lease: Lease,
+    pub(super) options: KeeperOptions,
+    pub(super) kept: BTreeMap<KeptId, Kept<I>>,
+    pub(super) lease: Lease,
     on_their_way: BTreeMap<Ticket, Doing>,
     tickets: u64,
     ids: u64,
-    re_registrations: u64,
-    notices: Vec<Notice>,
+    pub(super) re_registrations: u64,
+    pub(super) notices: Vec<Notice>,
 }
 
 /// What a step on its way is about.
 #[derive(Clone, Copy, Debug)]
-enum Doing {
+pub(super) enum Doing {
     Grant,
     KeepAlive,
     Revoke,
@@ -104,7 +104,8 @@ impl<I: ServiceInstance> Keeper<I> {
         let former = self.kept.iter().filter(|(_, kept)| kept.is(service, &name));
         let former: Vec<_> = former.map(|(&former, _)| former).collect();
         for former in former {
-            self.end(former, End::Taken);
+            // What it left is written over by this one; or deleted, if this one leaves before that.
+            self.finish(former, End::Taken, Some(id));
         }
         let kept = Kept::new(Arc::from(service), name, instance, generation, self.options.backoff);
         self.kept.insert(id, kept);
@@ -154,10 +155,18 @@ impl<I: ServiceInstance> Keeper<I> {
     }
 
     /// An announcement is nobody's business any more.
-    fn end(&mut self, id: KeptId, end: End) {
+    pub(super) fn end(&mut self, id: KeptId, end: End) {
+        self.finish(id, end, None);
+    }
+
+    /// An announcement is nobody's business any more, but that of the one that follows it.
+    fn finish(&mut self, id: KeptId, end: End, heir: Option<KeptId>) {
         let Some(kept) = self.kept.get_mut(&id) else { return };
-        let before = kept.aim;
+        let (before, may_exist) = (kept.aim, kept.may_exist);
         kept.end(end);
+        if heir.is_some() {
+            (kept.heir, kept.may_exist) = (heir, may_exist);
+        }
         match (before, end) {
             (Aim::Absent, _) => self.notices.push(Notice::Left(id)),
             (Aim::Present, End::Taken) => self.notices.push(Notice::Taken(id)),
@@ -167,14 +176,20 @@ impl<I: ServiceInstance> Keeper<I> {
         self.tidy(id);
     }
 
+    /// Whether what an announcement left must be deleted: it is over, and nobody writes over it.
+    fn leaves_litter(&self, kept: &Kept<I>) -> bool {
+        let followed = kept.heir.is_some_and(|heir| self.kept.contains_key(&heir));
+        kept.may_exist && !followed && matches!(kept.aim, Aim::Nothing(_))
+    }
+
     /// It is not in the store any more, as was wanted.
-    fn left(&mut self, id: KeptId) {
+    pub(super) fn left(&mut self, id: KeptId) {
         self.kept.remove(&id);
         self.notices.push(Notice::Left(id));
     }
 
     /// Forgets an announcement that needs nothing any more and that nobody holds.
-    fn tidy(&mut self, id: KeptId) {
+    pub(super) fn tidy(&mut self, id: KeptId) {
         if self.kept.get(&id).is_some_and(Kept::is_over) {
             self.kept.remove(&id);
         }
@@ -231,17 +246,23 @@ impl<I: ServiceInstance> Keeper<I> {
             }
         }
         // One step per key at a time, also where one announcement follows another under its id.
-        let ending: Vec<_> = self.kept.values().filter(|kept| kept.is_ending()).collect();
+        let mut blocking: Vec<_> = self.kept.values().filter(|kept| kept.is_over_and_busy()).collect();
+        let litter: Vec<_> = self.kept.values().filter(|kept| self.leaves_litter(kept)).collect();
         for (&id, kept) in &self.kept {
-            if kept.busy
-                || ending
-                    .iter()
-                    .any(|other| !std::ptr::eq(*other, kept) && kept.is(&other.service, &other.id))
-            {
+            let among = |others: &[&Kept<I>]| others.iter().any(|other| kept.is(&other.service, &other.id));
+            let over = matches!(kept.aim, Aim::Nothing(_));
+            if kept.busy || among(&blocking) || (!over && among(&litter)) {
                 continue;
             }
             let Some(step) = self.wanted(id, kept) else { continue };
-            if kept.retry_at <= now { steps.push(step) } else { later(kept.retry_at) }
+            if kept.retry_at > now {
+                later(kept.retry_at);
+                continue;
+            }
+            steps.push(step);
+            if over {
+                blocking.push(kept);
+            }
         }
 
         let steps = steps.into_iter().map(|(doing, action)| self.step(doing, action)).collect();
@@ -262,7 +283,7 @@ impl<I: ServiceInstance> Keeper<I> {
         match kept.aim {
             // What was on its way when it ended may have arrived.
             Aim::Nothing(_) => {
-                kept.may_exist.then(|| (Doing::Delete(id), Action::Delete(kept.announced(lease))))
+                self.leaves_litter(kept).then(|| (Doing::Delete(id), Action::Delete(kept.announced(lease))))
             }
             Aim::Present if !kept.is_settled() => {
                 (!shared || lease.is_some()).then(|| put(kept.state, kept.wanted))
@@ -323,127 +344,6 @@ impl<I: ServiceInstance> Keeper<I> {
     pub fn abort(&mut self, error: &RegistryError, now: Time, random: &dyn RandomSource) {
         for ticket in self.on_their_way.keys().copied().collect::<Vec<_>>() {
             self.answer(ticket, Answer::Failed(error.clone()), now, random);
-        }
-    }
-
-    fn lease_answered(&mut self, doing: Doing, answer: Answer, now: Time, random: &dyn RandomSource) {
-        match (doing, answer) {
-            (Doing::Grant, Answer::Granted { lease, ttl }) => {
-                self.lease.renewed(Held { id: lease, beat: ttl / 3 }, now);
-            }
-            (Doing::Revoke, _) => self.lease.lost(now),
-            (Doing::KeepAlive, Answer::Done { .. } | Answer::Granted { .. }) => {
-                if let Some(held) = self.lease.held {
-                    self.lease.renewed(held, now);
-                }
-            }
-            (Doing::KeepAlive, Answer::Lost) => self.lease_lost(now),
-            (_, answer) => {
-                self.lease.retry_at = now + self.lease.backoff.next(random);
-                if let (Doing::Grant, Answer::Failed(error)) = (doing, answer) {
-                    // Nothing can be written: who waits for that is told.
-                    let unsettled = |kept: &Kept<I>| kept.aim == Aim::Present && !kept.is_settled();
-                    let waiting = self.kept.iter().filter(|(_, kept)| unsettled(kept));
-                    self.notices.extend(waiting.map(|(&id, _)| Notice::Failed(id, error.clone())));
-                }
-            }
-        }
-    }
-
-    /// The lease is gone, and with it all that was written under it.
-    fn lease_lost(&mut self, now: Time) {
-        self.lease.lost(now);
-        for kept in self.kept.values_mut() {
-            kept.stored = None;
-            kept.retry_at = now;
-        }
-    }
-
-    fn put_answered(&mut self, doing: Doing, answer: Answer, now: Time, random: &dyn RandomSource) {
-        let Doing::Put { id, version, state, lease } = doing else { return };
-        let (current, beat) = (self.lease.id(), self.options.beat());
-        let Some(kept) = self.kept.get_mut(&id) else { return };
-        kept.busy = false;
-        let over = matches!(kept.aim, Aim::Nothing(_));
-        match answer {
-            Answer::Done { .. } | Answer::Granted { .. } | Answer::Failed(_) if over => {
-                kept.may_exist = true;
-                kept.lease = lease;
-            }
-            _ if over => self.tidy(id),
-            Answer::Done { revision } | Answer::Granted { lease: revision, .. } => {
-                self.re_registrations += u64::from(kept.established && kept.stored.is_none());
-                kept.established = true;
-                kept.lease = lease;
-                kept.written_at = now;
-                // Not if the lease was lost, or the key was seen to be gone, while this was on its way.
-                let seen_gone = kept.gone_at > revision && revision > 0;
-                if lease == current && !seen_gone {
-                    kept.stored = Some(Stored { version, state, revision });
-                }
-                if kept.aim == Aim::Absent {
-                    kept.retry_at = now;
-                } else if seen_gone {
-                    kept.retry_at = now + kept.backoff.next(random);
-                } else {
-                    kept.backoff.reset();
-                    kept.retry_at = if kept.is_settled() { now + beat } else { now };
-                    if kept.is_settled() {
-                        self.notices.push(Notice::Written(id));
-                    }
-                }
-            }
-            Answer::Taken => self.end(id, End::Taken),
-            Answer::Deregistered => self.end(id, End::Deregistered),
-            Answer::Lost => {
-                kept.retry_at = now + kept.backoff.next(random);
-                if lease == current && lease.is_some() {
-                    self.lease_lost(now);
-                }
-            }
-            Answer::Failed(error) => {
-                kept.retry_at = now + kept.backoff.next(random);
-                self.notices.push(Notice::Failed(id, error));
-            }
-        }
-    }
-
-    fn beat_answered(&mut self, id: KeptId, answer: Answer, now: Time, random: &dyn RandomSource) {
-        let beat = self.options.beat();
-        let Some(kept) = self.kept.get_mut(&id) else { return };
-        kept.busy = false;
-        match (kept.aim, answer) {
-            (Aim::Nothing(_), _) => self.tidy(id),
-            (_, Answer::Taken) => self.end(id, End::Taken),
-            (_, Answer::Deregistered) => self.end(id, End::Deregistered),
-            (Aim::Absent, _) => kept.retry_at = now,
-            (Aim::Present, Answer::Done { .. } | Answer::Granted { .. }) => {
-                kept.backoff.reset();
-                kept.retry_at = if kept.is_settled() { now + beat } else { now };
-            }
-            (Aim::Present, Answer::Lost) => {
-                kept.stored = None;
-                kept.retry_at = now;
-            }
-            (Aim::Present, Answer::Failed(_)) => kept.retry_at = now + kept.backoff.next(random),
-        }
-    }
-
-    fn delete_answered(&mut self, id: KeptId, answer: Answer, now: Time, random: &dyn RandomSource) {
-        let Some(kept) = self.kept.get_mut(&id) else { return };
-        kept.busy = false;
-        if let Answer::Failed(error) = answer {
-            kept.retry_at = now + kept.backoff.next(random);
-            if kept.aim == Aim::Absent {
-                self.notices.push(Notice::Failed(id, error));
-            }
-            return;
-        }
-        kept.may_exist = false;
-        if kept.aim == Aim::Absent {
-            self.left(id);
-        } else {
-            self.tidy(id);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod action;
 mod announcer;
+mod answers;
 mod kept;
 mod lease;
 mod machine;
