@@ -7,7 +7,10 @@ use allocation_counter::{AllocationInfo, measure};
 use lb_core::strategy::{Exclusions, PickRequest, Strategy, StrategyFactory};
 use lb_core::testing::StrategyBench;
 use lb_core::{Instance, StrategySpec};
-use lb_strategies::{BuiltInStrategies, Random, RoundRobin};
+use lb_strategies::{
+    Aperture, BuiltInStrategies, ClientIndex, Maglev, Random, Rendezvous, RingHash, RoundRobin, Sticky,
+    Subset,
+};
 
 const PICKS: u64 = 1_000;
 
@@ -26,9 +29,15 @@ fn allocations(strategy: Arc<dyn Strategy<Instance>>, weights: impl Iterator<Ite
 
 /// All that have a name, and their variants.
 fn strategies() -> Vec<(&'static str, Arc<dyn Strategy<Instance>>)> {
-    let variants: [(_, Arc<dyn Strategy<Instance>>); 2] = [
+    let client = ClientIndex::new(3, 7).unwrap();
+    let variants: [(_, Arc<dyn Strategy<Instance>>); 7] = [
         ("round robin, even", Arc::new(RoundRobin::new().ignoring_weights())),
         ("random, even", Arc::new(Random::new().ignoring_weights())),
+        ("ring hash, bounded", Arc::new(RingHash::new().load_factor(1.25))),
+        ("maglev, bounded", Arc::new(Maglev::new().load_factor(1.25))),
+        ("rendezvous, bounded", Arc::new(Rendezvous::new().load_factor(1.25))),
+        ("numbered subset", Arc::new(Subset::of_number(client, Random::new()).size(2))),
+        ("sticky aperture", Arc::new(Sticky::new(Aperture::new(client, Random::new()).min(2)))),
     ];
     let named = BuiltInStrategies::names().iter().map(|name| {
         let strategy = BuiltInStrategies.in_zone("a").build(&StrategySpec::new(*name));

@@ -56,7 +56,8 @@ fn new_sessions_are_chosen_by_the_inner_strategy() {
 
 #[test]
 fn a_session_moves_once_when_its_member_is_gone() {
-    let leaving: [(&str, fn(&StrategyBench, &str)); 5] = [
+    type Leave = fn(&StrategyBench, &str);
+    let leaving: [(&str, Leave); 5] = [
         ("deregistered", |bench, id| bench.remove(id)),
         ("drained", |bench, id| bench.lay_over(id, Override::drain())),
         ("without weight", |bench, id| bench.lay_over(id, Override::weight(0))),

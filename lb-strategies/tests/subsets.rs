@@ -1,5 +1,7 @@
 //! Who is used by whom under [`Subset`] and [`Aperture`].
 
+#![allow(clippy::needless_for_each, reason = "one line for what one line says")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

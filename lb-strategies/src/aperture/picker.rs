@@ -60,7 +60,7 @@ impl<I: Send + Sync + 'static> AperturePicker<I> {
     }
 
     /// What the inner strategy may carry on when there is no aperture any more.
-    pub(super) fn inner_of<'p>(previous: Option<&'p dyn Picker<I>>) -> Option<&'p dyn Picker<I>> {
+    pub(super) fn inner_of(previous: Option<&dyn Picker<I>>) -> Option<&dyn Picker<I>> {
         previous_as::<Self, I>(previous).map_or(previous, |before| Some(before.all()))
     }
 

@@ -28,7 +28,7 @@ use super::ring::Ring;
 ///
 /// Ineligible members, requests without a key and slow start are treated as by [`RingHash`](crate::RingHash).
 ///
-/// A pick is O(1) expected; no lock, no allocation. A new set costs about 8 µs per member.
+/// A pick is O(1) expected; no lock, no allocation. A new set costs 40 MD5s per member, about 20 µs.
 ///
 /// ```
 /// use lb_core::strategy::{Exclusions, PickRequest};

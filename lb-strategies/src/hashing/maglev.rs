@@ -249,7 +249,9 @@ mod tests {
 
     fn counts(owners: &[String]) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
-        owners.iter().for_each(|id| *counts.entry(&**id).or_default() += 1);
+        for id in owners {
+            *counts.entry(&**id).or_default() += 1;
+        }
         counts
     }
 

@@ -8,17 +8,17 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
     loop {
         match (number(x), number(y)) {
-            (Some((m, rest_x)), Some((n, rest_y))) => {
-                let order = m.len().cmp(&n.len()).then_with(|| m.cmp(n));
+            (Some((left, rest_x)), Some((right, rest_y))) => {
+                let order = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
                 if order.is_ne() {
                     return order;
                 }
                 (x, y) = (rest_x, rest_y);
             }
             _ => match (x.split_first(), y.split_first()) {
-                (Some((m, rest_x)), Some((n, rest_y))) => {
-                    if m != n {
-                        return m.cmp(n);
+                (Some((left, rest_x)), Some((right, rest_y))) => {
+                    if left != right {
+                        return left.cmp(right);
                     }
                     (x, y) = (rest_x, rest_y);
                 }

@@ -7,7 +7,7 @@ pub(super) fn is_prime(n: u32) -> bool {
 
 /// The first prime from `n` on; `n` is at most 2³¹.
 pub(super) fn prime_from(n: u32) -> u32 {
-    (n..).find(|n| is_prime(*n)).unwrap_or(2)
+    (n..=u32::MAX).find(|n| is_prime(*n)).unwrap_or(2)
 }
 
 #[cfg(test)]

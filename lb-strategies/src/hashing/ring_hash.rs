@@ -24,7 +24,7 @@ use crate::params::{in_range, invalid};
 /// differ by about 1/√points (3 % at 1,000 points per member, 10 % at 100).
 ///
 /// **What moves.** Who leaves takes 1/N of the keys along. But the number of points per member depends on N, so the ring
-/// is also filled up, which moves about as many again, unless ⌈min_ring_size / N⌉ stays the same. Where that matters, and
+/// is also filled up, which moves about as many again, unless ⌈`min_ring_size` / N⌉ stays the same. Where that matters, and
 /// no other client must agree, fix the number with [`points_per_member`](Self::points_per_member). A changed weight moves
 /// that part of the keys by which it changed; if it was or becomes the least of all, many.
 ///

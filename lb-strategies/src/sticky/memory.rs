@@ -36,7 +36,7 @@ const SECONDS: u64 = (1 << 23) - 1;
 
 impl Seconds {
     fn of(time: Time) -> Self {
-        Self(time.as_nanos() / 1_000_000_000 & SECONDS)
+        Self((time.as_nanos() / 1_000_000_000) & SECONDS)
     }
 
     fn age(self, now: Self) -> u64 {

@@ -22,7 +22,7 @@ impl<I: Send + Sync + 'static> SubsetPicker<I> {
     }
 
     /// What the inner strategy may carry on: its own picker, within a subset or of the time when there was none.
-    pub(super) fn inner_of<'p>(previous: Option<&'p dyn Picker<I>>) -> Option<&'p dyn Picker<I>> {
+    pub(super) fn inner_of(previous: Option<&dyn Picker<I>>) -> Option<&dyn Picker<I>> {
         previous_as::<Self, I>(previous).map_or(previous, |before| Some(&*before.inner))
     }
 }

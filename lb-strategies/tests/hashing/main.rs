@@ -1,5 +1,7 @@
 //! What strategies that hash promise beyond the contract.
 
+#![allow(clippy::needless_for_each, reason = "one line for what one line says")]
+
 mod bounded;
 mod changes;
 mod keys;
