@@ -63,7 +63,8 @@ async fn nothing_is_in_flight_after_20_cancelled_calls() {
     assert_eq!((in_flight(&lb), stats.waiting), (0, 0));
     for instance in &stats.instances {
         assert!((instance.headroom - 1.0).abs() < 1e-9, "{instance:?}");
-        assert_eq!(instance.cancelled, 4, "{instance:?}");
+        // Who waited got the place of one that was dropped, and was dropped, too.
+        assert_eq!(instance.cancelled, instance.requests, "{instance:?}");
     }
 }
 

@@ -54,7 +54,7 @@ async fn tokens_are_reserved_at_the_pick_and_settled_later() {
     let lb = keys_of_one_account(Limits::NONE.tokens_per_minute(6_000).burst(10 * SECOND)).await;
     let options = CallOptions::new().cost(900);
     let ask = |actual: u64| {
-        lb.execute_with("model", &options, move |key| async move {
+        lb.execute_with("model", options.clone(), move |key| async move {
             key.settle(actual);
             Ok::<_, RequestError>(())
         })

@@ -29,8 +29,9 @@ const SHORTEST_PLATEAU: f64 = 12.5;
 const LONGEST_PLATEAU: f64 = 100.0;
 /// By how much a measurement may differ to agree.
 const AGREES: f64 = 0.1;
-/// The longest time between two attempts while all are refused.
+/// The longest time between two attempts while nothing is measured. Decreases that nothing bounds would park the account.
 const LONGEST_HOLD: Duration = Duration::from_secs(10);
+const SLOWEST_GUESS: f64 = 0.1;
 /// How much of a measured rate is used: above it the next refusal would be near.
 const MARGIN: f64 = 0.99;
 /// The range of rates that make sense, per second: one in two days to as many as the arithmetic can tell apart.
@@ -209,7 +210,7 @@ impl Learned {
     fn was_a_burst(&mut self, now: Time, counted: Counted, full: Full) -> bool {
         let depth = self.depth.as_secs_f64() * self.rate;
         let flowed_in = now.since(full.at).as_secs_f64() * self.rate;
-        if full.at <= self.since || depth < 1.5 || flowed_in > 2.0 * depth {
+        if full.at <= self.since || depth < 1.05 || flowed_in > 2.0 * depth {
             return false;
         }
         let before = Counted { passed: full.passed, refused: self.counted.refused };
@@ -235,7 +236,8 @@ impl Learned {
         if passed < ENOUGH as f64 {
             // Measured from the same refusal on until it is enough.
             let at_most = (passed + 1.0) / time.max(1e-9);
-            self.rate = if passed < 1.0 { at_most.max(floor) } else { at_most }.min(current);
+            let at_most = if passed < 1.0 { at_most.max(floor) } else { at_most };
+            self.rate = at_most.max(SLOWEST_GUESS).min(current);
             return;
         }
         let measured = (passed + 0.5) / time.max(1e-9);
