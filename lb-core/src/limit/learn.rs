@@ -18,6 +18,8 @@ const ENOUGH: u64 = 8;
 /// The largest decrease at a time while the rate is being searched for, and once it was found.
 const SEARCH_DECREASE: f64 = 0.5;
 const STEADY_DECREASE: f64 = 0.9;
+/// The same where a single request fits, after [`ENOUGH`] that passed.
+const SINGLE_DECREASE: f64 = 0.95;
 /// The increase with each request that waited, while the rate is being searched for.
 const SEARCH_INCREASE: f64 = 1.1;
 /// After so many requests that waited the rate is back at what it was before a decrease that nothing was measured for.
@@ -264,6 +266,9 @@ impl Learned {
             self.rate = floor;
             return;
         }
+        // A bucket of one unit is full whenever the rate is too low, so that what passed says too little. But then the
+        // refusal came as soon as the rate was too high.
+        let floor = if depth < 1.5 { floor.max(current * SINGLE_DECREASE) } else { floor };
         let measured = passed / now.since(since).as_secs_f64().max(1e-9) * MARGIN;
         let trust = passed / (passed + 20.0);
         let agrees = (measured - self.target).abs() < AGREES * self.target;
