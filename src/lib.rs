@@ -13,18 +13,32 @@ pub use lb_core::limit::{QuotaHint, QuotaSource, QuotaStatus};
 pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
-    Attempt, Builder, ByError, CallOptions, CallReport, Cause, Classifier, Classify, ConfigError, Error,
-    Failure, FailureKind, FailurePercentageEjection, HedgeConfig, Instance, Limits, OutlierDetection,
-    PickError, Picked, RegistryError, RequestError, RetryBudgetConfig, Scope, Service, ServiceConfig,
-    ServiceConfigBuilder, ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection,
-    Traced, Trail, Unavailable, Why,
+    Attempt, Builder, ByError, CallOptions, CallReport, Cause, CheckFailed, Classifier, Classify,
+    ConfigError, Error, Failure, FailureKind, FailurePercentageEjection, HealthCheck, HealthCheckConfig,
+    HedgeConfig, Instance, Limits, OutlierDetection, PickError, Picked, RegistryError, RequestError,
+    RetryBudgetConfig, Scope, Secret, SecretError, SecretValue, Service, ServiceConfig, ServiceConfigBuilder,
+    ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced,
+    Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
 
+/// A registry in Redis, which a fleet shares, and quotas that processes share through it. The chapter
+/// [on Redis](docs::redis) tells how to use it.
+#[cfg(feature = "redis")]
+pub mod redis {
+    pub use lb_registry_redis::*;
+}
+
 /// Where instances and configuration live: the trait, and what authors of registries need.
 pub mod registry {
     pub use lb_core::registry::*;
+}
+
+/// A registry in etcd, which a fleet shares. `docs/chapters/etcd.md` tells how to use it.
+#[cfg(feature = "etcd")]
+pub mod etcd {
+    pub use lb_registry_etcd::*;
 }
 
 /// How to choose: the built-in strategies, and what authors of strategies need.
@@ -63,14 +77,18 @@ pub mod decide {
 
 /// What most programs need: `use loadbalance::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "etcd")]
+    pub use lb_registry_etcd::EtcdRegistry;
     #[cfg(feature = "memory")]
     pub use lb_registry_memory::MemoryRegistry;
+    #[cfg(feature = "redis")]
+    pub use lb_registry_redis::RedisRegistry;
 
     pub use crate::LoadBalancer;
     pub use crate::strategy::RoundRobin;
     pub use lb_core::registry::{Override, RegistryError, Revision};
     pub use lb_core::{
         CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
-        RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
+        RequestError, Secret, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
     };
 }

@@ -11,11 +11,12 @@
 //!
 //! | Floor | What | Where |
 //! |---|---|---|
-//! | Seams | what can be balanced over | [`ServiceInstance`], [`Instance`], [`Limits`] |
+//! | Seams | what can be balanced over | [`ServiceInstance`], [`Instance`], [`Limits`], [`Secret`] |
 //! | | where instances and configuration live | [`registry`] |
 //! | | how to choose | [`strategy`] |
 //! | | what a failure means | [`failure`], [`RequestError`] |
 //! | | how quotas are kept | [`limit`] |
+//! | | whether an instance is well | [`HealthCheck`] |
 //! | | what providers say of them | [`headers`] |
 //! | Engine | runs calls: awaits, sleeps, ends attempts | [`LoadBalancer`], [`Service`], [`Picked`], [`CallOptions`], [`Error`] |
 //! | Decisions | who is in the set, who is picked, what an outcome means for whom | [`pool`], [`member`] |
@@ -25,6 +26,7 @@
 //!
 //! `testing` (feature `testing`) has the contract tests that registries and strategies must pass.
 
+mod check;
 pub mod config;
 mod engine;
 mod error;
@@ -36,12 +38,14 @@ mod instance;
 pub mod limit;
 mod limits;
 pub mod member;
+mod meters;
 mod options;
 pub mod plan;
 pub mod pool;
 mod random;
 pub mod registry;
 mod request_error;
+mod secret;
 mod signal;
 pub mod strategy;
 #[cfg(feature = "testing")]
@@ -49,9 +53,10 @@ pub mod testing;
 mod time;
 mod trail;
 
+pub use check::{CheckFailed, HealthCheck, TcpConnect};
 pub use config::{
-    CallPolicy, ConfigError, FailurePercentageEjection, OutlierDetection, RetryBudgetConfig, ServiceConfig,
-    ServiceConfigBuilder, SlowStart, StrategySpec, SuccessRateEjection,
+    CallPolicy, ConfigError, FailurePercentageEjection, HealthCheckConfig, OutlierDetection,
+    RetryBudgetConfig, ServiceConfig, ServiceConfigBuilder, SlowStart, StrategySpec, SuccessRateEjection,
 };
 pub use engine::{Builder, LoadBalancer, Picked, Service, Traced};
 pub use error::{CallReport, Cause, Error, PickError, Unavailable};
@@ -63,5 +68,6 @@ pub use options::CallOptions;
 pub use random::{RandomSource, SeededRandom, ThreadRandom};
 pub use registry::{RegistryError, ServiceRegistry};
 pub use request_error::RequestError;
+pub use secret::{Secret, SecretError, SecretValue};
 pub use time::{Clock, Time};
 pub use trail::{Attempt, Trail, Why};

@@ -11,7 +11,7 @@ use crate::instance::ServiceInstance;
 use crate::member::Member;
 use crate::pool::{NoPick, Pool, backoff};
 use crate::random::RandomSource;
-use crate::strategy::Exclusions;
+use crate::strategy::{Exclusions, Outcome};
 use crate::time::Time;
 
 /// What to do next.
@@ -229,10 +229,17 @@ impl RetryPlan {
         AttemptLimit::new(self.policy.attempt_timeout, self.deadline, now)
     }
 
-    /// Whether an attempt that the deadline cut off had a fair chance, so that it counts as a timeout of the
-    /// instance: at least half of the time that the whole call had.
-    pub fn deadline_is_timeout(&self, elapsed: Duration) -> bool {
-        self.policy.deadline.is_none_or(|deadline| elapsed * 2 >= deadline)
+    /// What a failed attempt counts as. `ended_by`: the limit that ended it, if it was not the instance that did.
+    ///
+    /// An attempt that the call's deadline cut off before it had a fair chance, which is half of the time that the whole
+    /// call had, says nothing of the instance: it counts as cancelled.
+    pub fn outcome(&self, failure: Failure, elapsed: Duration, ended_by: Option<AttemptLimit>) -> Outcome {
+        let by_deadline = ended_by.is_some_and(|limit| limit.is_deadline);
+        if by_deadline && self.policy.deadline.is_some_and(|deadline| elapsed * 2 < deadline) {
+            Outcome::cancelled(elapsed)
+        } else {
+            Outcome::failure(failure, elapsed)
+        }
     }
 
     /// The attempt on `member` failed.

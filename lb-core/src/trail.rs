@@ -28,6 +28,19 @@ pub enum Why {
     Hedge,
 }
 
+impl Why {
+    /// The name in statistics and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Failover => "failover",
+            Self::Retry => "retry",
+            Self::Fallback => "fallback",
+            Self::Hedge => "hedge",
+        }
+    }
+}
+
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -3,10 +3,11 @@
 //! One `cargo test` runs the unit, integration and documentation tests and compiles the examples; then each example
 //! in [`EXAMPLES`] runs for a moment, because an example that only compiles may still hang or fail.
 //!
-//! What the tests need of the machine beyond Rust belongs into a step of its own, before them (`test/…`, made by a
-//! module that finds the program or installs it), so that a machine that lacks it is told so, and by name.
+//! What the tests need of the machine beyond Rust belongs into a step of its own, before them ([`servers`]), so that a
+//! machine that lacks it is told so, and by name.
 
 use crate::invocation::Invocation;
+use crate::servers;
 use crate::step::Step;
 
 /// An example, and the short run of it that is a test.
@@ -22,11 +23,14 @@ struct Example {
 const EXAMPLES: &[Example] = &[
     Example { package: "loadbalance", name: "failover", args: &["--smoke"], env: &[] },
     Example { package: "loadbalance", name: "quotas", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "etcd_fleet", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "redis_fleet", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "redis_quota", args: &["--smoke"], env: &[] },
 ];
 
 /// The steps; `args` go to the test programs.
 pub(crate) fn steps(args: &[String]) -> Vec<Step> {
-    let mut steps = vec![Step::command("test/cargo", cargo_test(args))];
+    let mut steps = vec![servers::step(), Step::command("test/cargo", cargo_test(args))];
     steps.extend(EXAMPLES.iter().map(|example| Step::command(example.step_name(), example.invocation())));
     steps
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::health_check::HealthCheckConfig;
 use super::human;
 use super::outlier_detection::OutlierDetection;
 use super::slow_start::SlowStart;
@@ -132,6 +133,7 @@ struct Fields {
     hedge: Option<HedgeConfig>,
     outlier_detection: OutlierDetection,
     slow_start: SlowStart,
+    health_check: HealthCheckConfig,
     /// Fields of a newer version of this library, kept so that rewriting a configuration loses nothing.
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
@@ -139,7 +141,7 @@ struct Fields {
 
 const FIELDS: &str = "max_retries, retry_delay, retry_backoff, max_retry_delay, jitter, max_wait, max_waiting, \
                       max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, fallbacks, hedge, \
-                      outlier_detection, slow_start";
+                      outlier_detection, slow_start, health_check";
 
 impl Default for Fields {
     fn default() -> Self {
@@ -160,6 +162,7 @@ impl Default for Fields {
             hedge: None,
             outlier_detection: OutlierDetection::DEFAULT,
             slow_start: SlowStart::OFF,
+            health_check: HealthCheckConfig::DEFAULT,
             unknown: BTreeMap::new(),
         }
     }
@@ -217,7 +220,8 @@ impl Fields {
             }
         }
         self.outlier_detection.check()?;
-        self.slow_start.check()
+        self.slow_start.check()?;
+        self.health_check.check()
     }
 }
 
@@ -369,6 +373,11 @@ impl ServiceConfig {
         self.fields.slow_start
     }
 
+    /// How instances are checked, if the balancer has a [health check](crate::HealthCheck).
+    pub fn health_check(&self) -> HealthCheckConfig {
+        self.fields.health_check
+    }
+
     /// Services to go on with, in this order, when this one has nobody left to try or cannot do what was asked
     /// ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
     /// refuse that.
@@ -438,6 +447,8 @@ impl ServiceConfigBuilder {
         outlier_detection: OutlierDetection => std::convert::identity,
         /// Sets [`ServiceConfig::slow_start`].
         slow_start: SlowStart => std::convert::identity,
+        /// Sets [`ServiceConfig::health_check`].
+        health_check: HealthCheckConfig => std::convert::identity,
     }
 
     /// Checks every field. The error names the first one that cannot be meant.
@@ -511,6 +522,9 @@ mod tests {
             (r#"{"slow_start": {"aggression": 0}}"#, "slow_start.aggression"),
             (r#"{"slow_start": {"min_weight": 0}}"#, "slow_start.min_weight"),
             (r#"{"slow_start": {"windw": "1s"}}"#, "windw"),
+            (r#"{"health_check": {"interval": "1ms"}}"#, "health_check.interval"),
+            (r#"{"health_check": {"healthy_threshold": 0}}"#, "health_check.healthy_threshold"),
+            (r#"{"health_check": {"jitter": 2}}"#, "health_check.jitter"),
         ];
         for (json, name) in bad {
             let error = ServiceConfig::from_json(json).unwrap_err().to_string();

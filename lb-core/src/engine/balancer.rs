@@ -260,6 +260,18 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         }
     }
 
+    /// Brings the gauges of all services up to date now, for who is about to read them; it happens every five seconds
+    /// anyway. The metrics, with a feature of that name:
+    ///
+    #[doc = include_str!("../meters/table.md")]
+    ///
+    /// Install the recorder before the first call to a service: what a service counts with is looked up then. O(services
+    /// × instances).
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.directory().map().values().for_each(|served| served.publish());
+    }
+
     /// The registry that the balancer reads.
     pub fn registry(&self) -> &Arc<dyn ServiceRegistry<I>> {
         self.directory().registry()

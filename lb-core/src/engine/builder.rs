@@ -9,6 +9,7 @@ use super::balancer::{Inner, LoadBalancer};
 use super::clock::EngineClock;
 use super::directory::Directory;
 use super::random::Random;
+use crate::check::HealthCheck;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
 use crate::limit::{AdaptiveLimiters, LimiterFactory};
@@ -41,6 +42,7 @@ pub struct Builder<I: ServiceInstance, L = LoadBalancer<I>> {
     strategy: Option<Arc<dyn Strategy<I>>>,
     factory: Option<Arc<dyn StrategyFactory<I>>>,
     limiters: Arc<dyn LimiterFactory>,
+    health_check: Option<Arc<dyn HealthCheck<I>>>,
     config: ServiceConfig,
     seed: Option<u64>,
     idle: Duration,
@@ -55,6 +57,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             strategy: None,
             factory: None,
             limiters: Arc::new(AdaptiveLimiters),
+            health_check: None,
             config: ServiceConfig::default(),
             seed: None,
             idle: Duration::from_secs(600),
@@ -81,6 +84,13 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
         self
     }
 
+    /// Checks the instances of all services whose configuration does not switch it off, in the background, beginning
+    /// with the first call to a service and for as long as it is in use. Default: nobody is checked.
+    pub fn health_check(mut self, check: impl HealthCheck<I>) -> Self {
+        self.health_check = Some(Arc::new(check));
+        self
+    }
+
     /// The configuration of services that have none in the registry. Default: [`ServiceConfig::default`]. One in the
     /// registry takes its place as a whole; fields are not mixed.
     pub fn config(mut self, config: ServiceConfig) -> Self {
@@ -104,6 +114,8 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
 
     /// Builds it. Starts nothing: a service is looked up by its first call.
     pub fn build(self) -> L {
+        #[cfg(feature = "metrics")]
+        crate::meters::describe();
         let mut context = PoolContext::with_limiters(self.limiters);
         if let Some(strategy) = self.strategy {
             context.strategy = strategy;
@@ -117,7 +129,13 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             Some(seed) => Random::Seeded(SeededRandom::new(seed)),
             None => Random::Thread(ThreadRandom),
         };
-        let directory = Directory::new(self.registry, Arc::new(context), EngineClock::start(), self.idle);
+        let directory = Directory::new(
+            self.registry,
+            self.health_check,
+            Arc::new(context),
+            EngineClock::start(),
+            self.idle,
+        );
         LoadBalancer::from_inner(Inner { directory, random }).into()
     }
 }

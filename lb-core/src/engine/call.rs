@@ -251,6 +251,14 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         hedger.flatten()?.delay()
     }
 
+    /// Counts a call that ends without an answer. Of names that nobody serves, only how often: callers may make up any.
+    pub(super) fn count_error(&self, error: &'static str) {
+        let counted = self.target.with(&self.inner.directory, |served| served.pool().meters().gave_up(error));
+        if counted.is_none() {
+            crate::meters::Meters::gave_up_nowhere(error);
+        }
+    }
+
     /// Takes a success in that somebody wants to know of.
     #[cold]
     fn succeeded(

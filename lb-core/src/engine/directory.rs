@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::clock::EngineClock;
 use super::served::Served;
+use crate::check::HealthCheck;
 use crate::instance::ServiceInstance;
 use crate::pool::PoolContext;
 use crate::registry::{RegistryError, ServiceRegistry};
@@ -20,6 +21,7 @@ type Opening<I> = OnceCell<Result<Arc<Served<I>>, RegistryError>>;
 /// All services in service, and those that are just being looked up.
 pub(crate) struct Directory<I> {
     registry: Arc<dyn ServiceRegistry<I>>,
+    health_check: Option<Arc<dyn HealthCheck<I>>>,
     context: Arc<PoolContext<I>>,
     clock: EngineClock,
     idle: Duration,
@@ -68,12 +70,14 @@ impl<I> Drop for Shared<I> {
 impl<I: ServiceInstance> Directory<I> {
     pub(crate) fn new(
         registry: Arc<dyn ServiceRegistry<I>>,
+        health_check: Option<Arc<dyn HealthCheck<I>>>,
         context: Arc<PoolContext<I>>,
         clock: EngineClock,
         idle: Duration,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             registry,
+            health_check,
             context,
             clock,
             idle,
@@ -85,6 +89,10 @@ impl<I: ServiceInstance> Directory<I> {
 
     pub(crate) fn registry(&self) -> &Arc<dyn ServiceRegistry<I>> {
         &self.registry
+    }
+
+    pub(crate) fn health_check(&self) -> Option<&Arc<dyn HealthCheck<I>>> {
+        self.health_check.as_ref()
     }
 
     #[inline]

@@ -16,6 +16,7 @@ mod builder;
 mod call;
 mod clock;
 mod directory;
+mod health_checks;
 mod hedge;
 mod picked;
 mod queue;
@@ -27,5 +28,6 @@ mod target;
 
 pub use balancer::{LoadBalancer, Traced};
 pub use builder::Builder;
+pub(crate) use clock::EngineClock;
 pub use picked::Picked;
 pub use service::Service;

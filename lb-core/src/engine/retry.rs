@@ -18,7 +18,7 @@ use crate::member::Member;
 use crate::plan::{AttemptLimit, Next, RetryPlan, Stop};
 use crate::pool::NoPick;
 use crate::registry::RegistryError;
-use crate::strategy::{Outcome, OutcomeKind};
+use crate::strategy::Outcome;
 use crate::time::{Clock, Time};
 use crate::trail::{Attempt, Trail, Why};
 
@@ -228,12 +228,13 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     fn record(&mut self, step: &Step<I>) {
         let elapsed = step.now.since(step.at);
         self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
-        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
-        let cut_short = step.timed_out
-            && step.limit.is_some_and(|limit| limit.is_deadline)
-            && self.plan.as_ref().is_some_and(|plan| !plan.deadline_is_timeout(elapsed));
-        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
-        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
+        let ended_by = step.limit.filter(|_| step.timed_out);
+        let outcome = match &self.plan {
+            Some(plan) => plan.outcome(step.failure, elapsed, ended_by),
+            None => Outcome::failure(step.failure, elapsed),
+        };
+        let outcome =
+            outcome.with_timeout(step.limit.map(|limit| limit.at.since(step.at))).ended_at(step.now);
         let attempt = u32::try_from(self.trail.len()).unwrap_or(u32::MAX);
         record_attempt(&step.member, &outcome, Some(attempt), step.now);
         tracing::debug!(
@@ -263,9 +264,8 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             End::Registry(error) => Error::Registry { error, call },
             End::InvalidOptions(error) => Error::InvalidOptions { error, call },
             End::Overloaded(retry_after) => Error::Overloaded { retry_after, call },
-            // The caller's own doing: not worth a warning.
-            End::Stop(Stop::Rejected) => return Error::Rejected { call },
-            End::Stop(Stop::Unsuitable) => return Error::Unsuitable { call },
+            End::Stop(Stop::Rejected) => Error::Rejected { call },
+            End::Stop(Stop::Unsuitable) => Error::Unsuitable { call },
             End::Stop(Stop::NotIdempotent) => Error::NotIdempotent { call },
             End::Stop(Stop::MaxRetries) => Error::MaxRetriesExceeded { call },
             End::Stop(Stop::Deadline { retry_after }) => Error::DeadlineExceeded { retry_after, call },
@@ -286,6 +286,11 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
                 Error::NoAvailableInstance { reason, retry_after: None, call }
             }
         };
+        self.call.count_error(error.kind());
+        // The caller's own doing: not worth a warning.
+        if matches!(error, Error::Rejected { .. } | Error::Unsuitable { .. }) {
+            return error;
+        }
         let call = error.call();
         let last = call.trail.last();
         let cause =
@@ -317,6 +322,7 @@ fn pick<I: ServiceInstance, C>(
     let lease = call.acquire(served, &published, plan.exclusions())?;
     let at = Instant::now();
     let limit = plan.started(call.clock().time(at));
+    served.pool().meters().again(why);
     Ok(call.begin(lease, &published, at, limit, plan.attempts(), why))
 }
 
@@ -367,6 +373,7 @@ async fn stand_in_line<I: ServiceInstance, C>(
     };
     served.drive();
     let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
+    let _waited = Waited { since: Instant::now(), served };
     let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
     // Registered before the look: whoever makes room from here on wakes this call.
     let waiting = call.inner.directory.context().signal.wait();
@@ -386,5 +393,17 @@ async fn stand_in_line<I: ServiceInstance, C>(
             }
             next => return Ok(Err(next)),
         }
+    }
+}
+
+/// Measures the time in line, however it ends.
+struct Waited<'a, I: ServiceInstance> {
+    since: Instant,
+    served: &'a Served<I>,
+}
+
+impl<I: ServiceInstance> Drop for Waited<'_, I> {
+    fn drop(&mut self) {
+        self.served.pool().meters().waited(self.since.elapsed());
     }
 }

@@ -10,11 +10,16 @@ use tokio::task::AbortHandle;
 
 use super::clock::EngineClock;
 use super::directory::Directory;
+use super::health_checks;
 use super::queue::Queue;
 use crate::instance::ServiceInstance;
+use crate::meters::METERED;
 use crate::pool::{Pool, PoolContext, ServiceStats};
 use crate::registry::{SnapshotReader, SnapshotWatch};
 use crate::time::Clock;
+
+/// How often gauges are brought up to date.
+const PUBLISH: Duration = Duration::from_secs(5);
 
 /// A pool in service.
 pub(crate) struct Served<I> {
@@ -28,7 +33,8 @@ pub(crate) struct Served<I> {
     used: AtomicBool,
     /// Whether the task that follows the registry runs: it does unless its runtime has gone.
     driven: AtomicBool,
-    driver: Mutex<Option<AbortHandle>>,
+    /// The tasks: the one that follows the registry, and the one that checks the instances.
+    tasks: Mutex<Vec<AbortHandle>>,
     directory: Weak<Directory<I>>,
     idle: Duration,
     this: Weak<Self>,
@@ -62,7 +68,7 @@ impl<I: ServiceInstance> Served<I> {
             _watch: watch,
             used: AtomicBool::new(true),
             driven: AtomicBool::new(false),
-            driver: Mutex::new(None),
+            tasks: Mutex::default(),
             directory: Weak::clone(directory),
             idle,
             this: Weak::clone(this),
@@ -100,6 +106,11 @@ impl<I: ServiceInstance> Served<I> {
         !self.used.load(Ordering::Relaxed) && self.queue.is_empty() && !self.pool.is_busy()
     }
 
+    /// Brings the gauges of the metrics up to date.
+    pub(crate) fn publish(&self) {
+        self.pool.meters().publish(|| self.stats());
+    }
+
     pub(crate) fn stats(&self) -> ServiceStats {
         self.pool.stats(self.queue.len(), self.clock.now())
     }
@@ -118,8 +129,16 @@ impl<I: ServiceInstance> Served<I> {
         }
         let ended = Ended(Weak::clone(&self.this));
         let task = follow(ended, self.reader.clone(), Weak::clone(&self.directory), self.idle);
-        let task = runtime.spawn(task).abort_handle();
-        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        let mut tasks = vec![runtime.spawn(task).abort_handle()];
+        if let Some(check) = self.directory.upgrade().and_then(|directory| directory.health_check().cloned())
+        {
+            let checks = health_checks::run(check, Weak::clone(&self.this), self.clock);
+            tasks.push(runtime.spawn(checks).abort_handle());
+        }
+        let mut running = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in std::mem::replace(&mut *running, tasks) {
+            task.abort();
+        }
         true
     }
 }
@@ -147,6 +166,8 @@ async fn follow<I: ServiceInstance>(
     let mut idle_check = tokio::time::interval(idle);
     idle_check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     idle_check.tick().await;
+    let mut publishing = tokio::time::interval(PUBLISH);
+    publishing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (served, mut gone) = (&ended.0, false);
     loop {
         tokio::select! {
@@ -157,6 +178,10 @@ async fn follow<I: ServiceInstance>(
                 if gone {
                     tracing::warn!(service = %served.pool.service(), "the registry is gone; its last snapshot stays in force");
                 }
+            }
+            _ = publishing.tick(), if METERED => {
+                let Some(served) = served.upgrade() else { return };
+                served.publish();
             }
             _ = idle_check.tick() => {
                 let (Some(served), Some(directory)) = (served.upgrade(), directory.upgrade()) else { return };
@@ -170,9 +195,8 @@ async fn follow<I: ServiceInstance>(
 
 impl<I> Drop for Served<I> {
     fn drop(&mut self) {
-        let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(driver) = driver.take() {
-            driver.abort();
+        for task in self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
         }
     }
 }

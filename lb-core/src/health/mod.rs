@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [healthy](HealthState::Healthy) | yes | | |
 //! | [failing](HealthState::Failing) | yes | it should be ejected, but too many are | a success |
-//! | [ejected](HealthState::Ejected) | no | failures; see [`EjectionReason`] | time, or a success in a panic |
+//! | [ejected](HealthState::Ejected) | no | failures, or failed [health checks](crate::HealthCheck); see [`EjectionReason`] | time, passed checks, or a success in a panic |
 //! | [set aside](HealthState::SetAside) | no | an [`Unusable`](crate::FailureKind::Unusable) answer | time |
 //! | [probing](HealthState::Probing) | one request at a time | the time is over | a success, or back by a failure |
 //! | [slow start](HealthState::SlowStart) | a growing share | it is new, or readmitted | time |
@@ -18,6 +18,7 @@
 
 mod accrual;
 mod book;
+mod checked;
 mod counts;
 mod detectors;
 mod ejection;

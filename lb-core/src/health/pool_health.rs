@@ -13,9 +13,10 @@ use super::gate::{ASIDE, AWAITED, EJECTED, HELD, KEPT, RAMP, SEATED, View, WATCH
 use super::ramp::ramp;
 use super::reason::EjectionReason;
 use super::status::HealthState;
-use crate::config::{OutlierDetection, ServiceConfig, SlowStart};
+use crate::config::{HealthCheckConfig, OutlierDetection, ServiceConfig, SlowStart};
 use crate::failure::FailureKind;
 use crate::member::MemberState;
+use crate::meters::Meters;
 use crate::random::{RandomSource, SeededRandom};
 use crate::signal::Signal;
 use crate::time::Time;
@@ -30,6 +31,7 @@ const SET_ASIDE_MAX: Duration = Duration::from_secs(3600);
 pub(crate) struct PoolHealth {
     service: Arc<str>,
     signal: Arc<Signal>,
+    meters: Arc<Meters>,
     settings: ArcSwap<Settings>,
     book: Mutex<Book>,
     /// [`Mode`], for picks.
@@ -47,22 +49,34 @@ pub(crate) struct PoolHealth {
 struct Settings {
     outliers: OutlierDetection,
     slow_start: SlowStart,
+    health_check: HealthCheckConfig,
 }
 
 impl Settings {
     fn of(config: &ServiceConfig) -> Self {
-        Self { outliers: config.outlier_detection(), slow_start: config.slow_start() }
+        Self {
+            outliers: config.outlier_detection(),
+            slow_start: config.slow_start(),
+            health_check: config.health_check(),
+        }
     }
 }
 
 impl PoolHealth {
-    pub(crate) fn new(service: Arc<str>, signal: Arc<Signal>, config: &ServiceConfig, seed: u64) -> Self {
+    pub(crate) fn new(
+        service: Arc<str>,
+        signal: Arc<Signal>,
+        meters: Arc<Meters>,
+        config: &ServiceConfig,
+        seed: u64,
+    ) -> Self {
         // Pools of one balancer shall not draw the same numbers.
         let seed =
             service.bytes().fold(seed, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
         Self {
             service,
             signal,
+            meters,
             settings: ArcSwap::from_pointee(Settings::of(config)),
             book: Mutex::default(),
             mode: AtomicU8::new(Mode::Normal as u8),
@@ -81,6 +95,16 @@ impl PoolHealth {
             ignores_ejections: self.mode.load(Ordering::Relaxed) == Mode::Panic as u8,
             amnesty: self.amnesty(),
         }
+    }
+
+    /// Where ejections and checks draw their random numbers from.
+    pub(crate) fn chance(&self) -> &dyn RandomSource {
+        &self.random
+    }
+
+    /// How instances are checked.
+    pub(crate) fn health_check(&self) -> HealthCheckConfig {
+        self.settings.load().health_check
     }
 
     fn amnesty(&self) -> Time {
@@ -155,7 +179,7 @@ impl PoolHealth {
         });
     }
 
-    /// Takes over a configuration. Returns whether everybody is to be [readmitted](Self::readmit).
+    /// Takes over a configuration. Returns whether some of those who are out are to be [readmitted](Self::readmit).
     pub(crate) fn configure(&self, config: &ServiceConfig, now: Time) -> bool {
         let settings = Settings::of(config);
         if **self.settings.load() == settings {
@@ -163,12 +187,19 @@ impl PoolHealth {
         }
         self.settings.store(Arc::new(settings));
         self.change(now, |_| ());
-        !settings.outliers.enabled
+        !(settings.outliers.enabled && settings.health_check.enabled)
     }
 
-    /// Ends the ejection of an instance whatever it did.
+    /// Ends the ejection of an instance whatever it did, if what ejected it is switched off.
     pub(crate) fn readmit(&self, state: &MemberState, now: Time) {
-        if state.gate().flags() & (EJECTED | KEPT) != 0 {
+        if state.gate().flags() & (EJECTED | KEPT) == 0 {
+            return;
+        }
+        let by_checks = matches!(state.track().reason, Some(EjectionReason::HealthCheck { .. }));
+        let settings = self.settings.load();
+        if by_checks && !settings.health_check.enabled {
+            self.readmit_from(state, EJECTED, now, "health checks were switched off");
+        } else if !by_checks && !settings.outliers.enabled {
             self.readmit_from(state, EJECTED, now, "outlier detection was switched off");
         }
     }
@@ -346,12 +377,17 @@ impl PoolHealth {
 
     fn ejected(&self, state: &MemberState, reason: EjectionReason, time: Option<Duration>) {
         if let Some(time) = time {
-            tracing::warn!(service = %self.service, instance = %state.id(), %reason, ?time, "instance ejected");
-            self.signal.wake_waiting();
+            self.tell_ejected(state, reason, time);
         }
     }
 
-    fn readmit_from(&self, state: &MemberState, from: u32, now: Time, reason: &'static str) {
+    pub(super) fn tell_ejected(&self, state: &MemberState, reason: EjectionReason, time: Duration) {
+        tracing::warn!(service = %self.service, instance = %state.id(), %reason, ?time, "instance ejected");
+        self.meters.ejected(&reason);
+        self.signal.wake_waiting();
+    }
+
+    pub(super) fn readmit_from(&self, state: &MemberState, from: u32, now: Time, reason: &'static str) {
         let gate = state.gate();
         let readmitted = self.change(now, |book| {
             let held = gate.flags() & (from | KEPT);
@@ -374,6 +410,7 @@ impl PoolHealth {
         gate.release_probe();
         if readmitted {
             tracing::info!(service = %self.service, instance = %state.id(), reason, "instance readmitted");
+            self.meters.readmitted();
             self.signal.wake_waiting();
         }
     }
@@ -466,7 +503,7 @@ impl PoolHealth {
     }
 
     /// Changes states under the lock, and draws the conclusion for the pool.
-    fn change<R>(&self, now: Time, f: impl FnOnce(&mut Book) -> R) -> R {
+    pub(super) fn change<R>(&self, now: Time, f: impl FnOnce(&mut Book) -> R) -> R {
         let mut book = self.book();
         let result = f(&mut book);
         let mode = book.mode(&self.settings.load().outliers);

@@ -37,6 +37,25 @@ pub enum EjectionReason {
     },
     /// It was probed, and failed.
     Probe,
+    /// So many health checks in a row failed.
+    HealthCheck {
+        /// How many, when it was taken out or since.
+        failures: u32,
+    },
+}
+
+impl EjectionReason {
+    /// The name in statistics and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures { .. } => "consecutive_failures",
+            Self::SuccessRate { .. } => "success_rate",
+            Self::Outlier { .. } => "outlier",
+            Self::FailurePercentage { .. } => "failure_percentage",
+            Self::Probe => "probe",
+            Self::HealthCheck { .. } => "health_check",
+        }
+    }
 }
 
 impl fmt::Display for EjectionReason {
@@ -53,6 +72,7 @@ impl fmt::Display for EjectionReason {
                 write!(f, "{failure_percent} % of {requests} requests failed")
             }
             Self::Probe => f.write_str("a probe failed"),
+            Self::HealthCheck { failures } => write!(f, "{failures} health checks in a row failed"),
         }
     }
 }

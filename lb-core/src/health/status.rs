@@ -20,3 +20,21 @@ pub enum HealthState {
     /// The time for which it was left out is over: it gets one request at a time, until one succeeds.
     Probing,
 }
+
+impl HealthState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Healthy, Self::SlowStart, Self::Failing, Self::Ejected, Self::SetAside, Self::Probing];
+
+    /// The name in statistics and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::SlowStart => "slow_start",
+            Self::Failing => "failing",
+            Self::Ejected => "ejected",
+            Self::SetAside => "set_aside",
+            Self::Probing => "probing",
+        }
+    }
+}

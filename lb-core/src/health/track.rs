@@ -1,6 +1,7 @@
 //! What the failure path remembers of one instance: [`Track`].
 
 use super::accrual::Accrual;
+use super::checked::Checked;
 use super::counts::Counts;
 use super::reason::EjectionReason;
 use crate::time::Time;
@@ -21,6 +22,8 @@ pub(crate) struct Track {
     pub(crate) reason: Option<EjectionReason>,
     /// `Unusable` answers without a success in between: what makes setting aside longer.
     pub(crate) unusable_in_a_row: u32,
+    /// What health checks said.
+    pub(crate) checked: Checked,
 }
 
 impl Track {

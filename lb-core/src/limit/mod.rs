@@ -13,6 +13,7 @@ mod declared;
 mod group;
 mod hint;
 mod learn;
+mod shared;
 mod status;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use declared::DeclaredLimits;
 pub use group::QuotaGroup;
 pub(crate) use group::QuotaGroups;
 pub use hint::QuotaHint;
+pub use shared::{Lease, LeaseRequest, SharedLimiters, SharedLimits, Terms};
 pub use status::{QuotaSource, QuotaStatus};
 
 use crate::limits::Limits;

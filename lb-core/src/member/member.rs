@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::state::MemberState;
 use crate::health::{Admission, PoolHealth, View};
 use crate::limit::{QuotaGroup, QuotaGroups};
+use crate::meters::Meters;
 use crate::pool::Pool;
 use crate::registry::{Entry, InstanceState};
 use crate::signal::Signal;
@@ -30,6 +31,7 @@ pub(crate) struct Home<I> {
     pub(crate) signal: Arc<Signal>,
     pub(crate) pool: Weak<Pool<I>>,
     pub(crate) health: PoolHealth,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl<I: crate::ServiceInstance> Member<I> {

@@ -140,6 +140,11 @@ impl<I> MemberSet<I> {
         Self { table, view: None, weights }
     }
 
+    /// Whether the two are the same version of the same set.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.table, &other.table)
+    }
+
     /// How many members there are.
     #[inline]
     pub fn len(&self) -> usize {

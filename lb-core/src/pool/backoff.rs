@@ -8,11 +8,30 @@ use crate::random::RandomSource;
 /// The wait after `rounds` completed rounds: `retry_delay · retry_backoff^rounds`, at most `max_retry_delay`, spread
 /// evenly by ± `jitter`. So it lies between `(1 − jitter)` and `(1 + jitter)` times the un-jittered value.
 pub fn backoff(policy: &CallPolicy, rounds: u32, random: &dyn RandomSource) -> Duration {
+    exponential(
+        policy.retry_delay,
+        policy.retry_backoff,
+        policy.max_retry_delay,
+        policy.jitter,
+        rounds,
+        random,
+    )
+}
+
+/// `first · factor^rounds`, at most `longest`, spread evenly by ± `jitter`.
+pub(crate) fn exponential(
+    first: Duration,
+    factor: f64,
+    longest: Duration,
+    jitter: f64,
+    rounds: u32,
+    random: &dyn RandomSource,
+) -> Duration {
     let exponent = i32::try_from(rounds).unwrap_or(i32::MAX);
-    let wait = policy.retry_delay.as_secs_f64() * policy.retry_backoff.powi(exponent);
-    let wait = wait.min(policy.max_retry_delay.as_secs_f64());
-    let spread = 1.0 + policy.jitter * (2.0 * random.unit() - 1.0);
-    Duration::try_from_secs_f64(wait * spread).unwrap_or(policy.max_retry_delay)
+    let wait = first.as_secs_f64() * factor.powi(exponent);
+    let wait = wait.min(longest.as_secs_f64());
+    let spread = 1.0 + jitter * (2.0 * random.unit() - 1.0);
+    Duration::try_from_secs_f64(wait * spread).unwrap_or(longest)
 }
 
 #[cfg(test)]

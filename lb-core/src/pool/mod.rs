@@ -13,6 +13,7 @@ mod published;
 mod stats;
 
 pub use backoff::backoff;
+pub(crate) use backoff::exponential;
 pub use budget::RetryBudget;
 pub use outcome::Effect;
 pub(crate) use outcome::Measure;

@@ -11,12 +11,13 @@ use super::build::Members;
 use super::outcome::{self, Effect};
 use super::published::Published;
 use super::stats::{InstanceStats, ServiceStats};
-use crate::config::{CallPolicy, ServiceConfig, StrategySpec};
+use crate::config::{CallPolicy, HealthCheckConfig, ServiceConfig, StrategySpec};
 use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::{AdaptiveLimiters, LimiterFactory, QuotaGroups, QuotaHint};
-use crate::member::{Home, Lease, Member, RestReason};
+use crate::member::{Home, Lease, Member, MemberSet, RestReason};
+use crate::meters::Meters;
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
 use crate::signal::Signal;
@@ -119,9 +120,15 @@ impl<I: ServiceInstance> Pool<I> {
         Arc::new_cyclic(|this| {
             let signal = Arc::clone(&context.signal);
             let service = service.into();
-            let health =
-                PoolHealth::new(Arc::clone(&service), Arc::clone(&signal), &context.config, context.seed);
-            let home = Home { service, signal, pool: Weak::clone(this), health };
+            let meters = Arc::new(Meters::new(&service));
+            let health = PoolHealth::new(
+                Arc::clone(&service),
+                Arc::clone(&signal),
+                Arc::clone(&meters),
+                &context.config,
+                context.seed,
+            );
+            let home = Home { service, signal, pool: Weak::clone(this), health, meters };
             Self::at_home(Arc::new(home), context, now)
         })
     }
@@ -295,10 +302,11 @@ impl<I: ServiceInstance> Pool<I> {
 
     /// Takes an outcome in: counts it, rests or sets aside the instance if that follows, tells the strategy.
     pub fn record(&self, member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
+        self.meters().attempt(outcome);
         let effect = outcome::apply(member, outcome, &self.context.groups, now);
         let published = self.published.load();
         if published.interest.outcomes {
-            published.picker.on_outcome(member, outcome);
+            published.picker.on_outcome(member, &outcome.ended_at(now));
         }
         if outcome.is_success()
             && let Some(hedger) = &published.hedger
@@ -327,6 +335,36 @@ impl<I: ServiceInstance> Pool<I> {
 
     fn health(&self) -> &PoolHealth {
         &self.home.health
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.home.meters
+    }
+
+    /// Chance that no call has to do with.
+    pub(crate) fn chance(&self) -> &dyn RandomSource {
+        self.health().chance()
+    }
+
+    /// How the instances are to be checked.
+    pub(crate) fn health_check(&self) -> HealthCheckConfig {
+        self.health().health_check()
+    }
+
+    /// A health check of a member has ended: enough in a row take it out, or bring it back.
+    pub fn checked(&self, member: &Member<I>, passed: bool, now: Time) {
+        self.meters().checked(passed);
+        self.health().checked(member.state(), passed, now);
+    }
+
+    /// The members that can be picked from.
+    pub(crate) fn members(&self) -> MemberSet<I> {
+        self.published.load().set.clone()
+    }
+
+    /// Whether `set` is still the one that picks are made from.
+    pub(crate) fn is_set(&self, set: &MemberSet<I>) -> bool {
+        self.published.load().set.is_same(set)
     }
 
     /// The earliest time at which somebody could be picked by a new round: `now` if somebody can at once, `None` if

@@ -14,6 +14,7 @@ mod entry;
 mod error;
 mod publisher;
 mod service_registry;
+pub mod shared;
 mod snapshot;
 pub mod validate;
 

@@ -111,6 +111,11 @@ impl<I: ServiceInstance> Entries<I> {
         self.0.insert(Arc::from(entry.id()), entry)
     }
 
+    /// Like [`insert`](Self::insert), under a key that the caller has already.
+    pub(crate) fn insert_at(&mut self, id: Arc<str>, entry: Arc<Entry<I>>) -> Option<Arc<Entry<I>>> {
+        self.0.insert(id, entry)
+    }
+
     /// Takes the entry of that id out. O(log n).
     pub fn remove(&mut self, id: &str) -> Option<Arc<Entry<I>>> {
         self.0.remove(id)

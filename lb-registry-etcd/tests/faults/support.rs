@@ -1,0 +1,128 @@
+//! What the tests of faults have in common: registries, callers, and waiting with a bound.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use lb_core::registry::{Entry, Freshness, InstanceState, Snapshot, SnapshotWatch};
+use lb_core::{Instance, LoadBalancer, RequestError, ServiceRegistry};
+use lb_registry_etcd::{EtcdRegistry, EtcdRegistryBuilder};
+use lb_testkit::eventually;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub(crate) const TTL: Duration = Duration::from_secs(5);
+/// How much longer things may take than they should, because other tests run beside this one.
+const SLOWER: u32 = 4;
+
+pub(crate) type Registry = EtcdRegistry<Instance>;
+
+pub(crate) fn builder<E: Into<String>>(urls: impl IntoIterator<Item = E>) -> EtcdRegistryBuilder<Instance> {
+    EtcdRegistry::builder(urls).ttl(TTL)
+}
+
+pub(crate) async fn connect<E: Into<String>>(urls: impl IntoIterator<Item = E>) -> Registry {
+    builder(urls).initial_timeout(Duration::from_secs(20)).connect().await.unwrap()
+}
+
+pub(crate) fn instance(id: &str) -> Instance {
+    Instance::new(id).with_address(format!("{id}:80"))
+}
+
+pub(crate) fn ids(snapshot: &Snapshot<Instance>) -> Vec<&str> {
+    snapshot.entries.iter().map(|entry| entry.id()).collect()
+}
+
+fn good(entry: &Entry<Instance>) -> bool {
+    entry.state == InstanceState::Ready
+}
+
+/// Waits until `check` says yes to a snapshot; fails if that takes four times as long as it should. Returns how long it
+/// took.
+pub(crate) async fn until(
+    what: &str,
+    watch: &SnapshotWatch<Instance>,
+    bound: Duration,
+    check: impl Fn(&Snapshot<Instance>) -> bool,
+) -> Duration {
+    let found = eventually(what, bound * SLOWER, || check(&watch.current()).then_some(())).await;
+    match found {
+        Ok(((), took)) => {
+            println!("{what}: {took:?} (should be at most {bound:?})");
+            took
+        }
+        Err(error) => panic!("{error}: there is {:?}", watch.current()),
+    }
+}
+
+/// Waits until exactly these are there, ready, and known to be.
+pub(crate) async fn until_live(
+    what: &str,
+    watch: &SnapshotWatch<Instance>,
+    bound: Duration,
+    expected: &[&str],
+) -> Duration {
+    until(what, watch, bound, |s| {
+        ids(s) == expected && s.freshness == Freshness::Live && s.entries.iter().all(|entry| good(entry))
+    })
+    .await
+}
+
+/// Waits until a condition on a registry holds.
+pub(crate) async fn until_status(what: &str, bound: Duration, check: impl Fn() -> bool) -> Duration {
+    match eventually(what, bound * SLOWER, || check().then_some(())).await {
+        Ok(((), took)) => {
+            println!("{what}: {took:?} (should be at most {bound:?})");
+            took
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Calls a service without a pause, and looks at its snapshot. Whatever happens to etcd: no call fails, none waits, and
+/// the snapshot is not empty.
+pub(crate) struct Caller {
+    end: Arc<AtomicBool>,
+    calls: Arc<AtomicU64>,
+    task: JoinHandle<Duration>,
+}
+
+impl Caller {
+    pub(crate) async fn start(registry: &Registry, service: &'static str) -> Self {
+        let lb = LoadBalancer::new(registry.clone());
+        let watch = registry.watch(service).await.unwrap();
+        let (end, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let task = tokio::spawn({
+            let (end, calls) = (Arc::clone(&end), Arc::clone(&calls));
+            async move {
+                let mut slowest = Duration::ZERO;
+                let mut revision = watch.current().revision;
+                while !end.load(Ordering::Relaxed) {
+                    let snapshot = watch.current();
+                    assert!(!snapshot.entries.is_empty(), "nobody is there: {snapshot:?}");
+                    assert!(
+                        snapshot.revision >= revision,
+                        "the revision went back from {revision}: {snapshot:?}"
+                    );
+                    revision = snapshot.revision;
+                    let start = Instant::now();
+                    lb.execute(service, async |i| Ok::<_, RequestError>(i.id.clone())).await.unwrap();
+                    slowest = slowest.max(start.elapsed());
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                slowest
+            }
+        });
+        Self { end, calls, task }
+    }
+
+    pub(crate) async fn finish(self) {
+        self.end.store(true, Ordering::Relaxed);
+        let slowest = self.task.await.unwrap();
+        let calls = self.calls.load(Ordering::Relaxed);
+        println!("{calls} calls served; the slowest took {slowest:?}");
+        assert!(calls > 0);
+        assert!(slowest < Duration::from_millis(500), "a call waited for {slowest:?}");
+    }
+}

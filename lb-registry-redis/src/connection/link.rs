@@ -1,0 +1,168 @@
+//! Asking Redis: [`Link`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lb_core::RandomSource;
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::address::Topology;
+use super::dial::{Dial, error_of};
+use super::error::ConnectionError;
+use super::session::{Request, Session};
+use super::supervisor::{Complaint, Supervisor};
+use super::verdict::{Trouble, Verdict};
+use crate::scripts::Call;
+
+/// What the link is at.
+#[derive(Clone, Default)]
+pub(crate) struct Connected {
+    pub(crate) session: Option<Arc<Session>>,
+    /// Why there is none.
+    pub(crate) last_error: Option<Arc<str>>,
+}
+
+/// What has happened on a link, for who looks after it.
+#[derive(Debug, Default)]
+pub(crate) struct LinkCounters {
+    pub(crate) connections: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) scripts_loaded: AtomicU64,
+}
+
+/// The way to Redis. Clones share it. There is always at most one session, which a task of its own keeps up.
+#[derive(Clone)]
+pub(crate) struct Link(Arc<Inner>);
+
+struct Inner {
+    connected: watch::Receiver<Connected>,
+    complaints: mpsc::UnboundedSender<Complaint>,
+    counters: Arc<LinkCounters>,
+    topology: Topology,
+    dial: Dial,
+    supervisor: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+impl Link {
+    /// Starts to connect, in the background.
+    pub(crate) fn start(
+        topology: Topology,
+        dial: Dial,
+        sentinel_login: (Option<String>, Option<String>),
+        random: Arc<dyn RandomSource>,
+    ) -> Self {
+        let (publish, connected) = watch::channel(Connected::default());
+        let (complaints, received) = mpsc::unbounded_channel();
+        let counters = Arc::new(LinkCounters::default());
+        let supervisor = Supervisor::new(
+            topology.clone(),
+            dial.clone(),
+            sentinel_login,
+            random,
+            publish,
+            received,
+            Arc::clone(&counters),
+        );
+        let supervisor = tokio::spawn(supervisor.run()).abort_handle();
+        Self(Arc::new(Inner { connected, complaints, counters, topology, dial, supervisor }))
+    }
+
+    pub(crate) fn connected(&self) -> watch::Receiver<Connected> {
+        self.0.connected.clone()
+    }
+
+    pub(crate) fn counters(&self) -> &LinkCounters {
+        &self.0.counters
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.0.topology
+    }
+
+    pub(crate) fn dial(&self) -> &Dial {
+        &self.0.dial
+    }
+
+    /// Something else on the way to Redis has stalled: have the session looked at.
+    pub(crate) fn suspect(&self) {
+        if let Some(session) = &self.0.connected.borrow().session {
+            let _ = self.0.complaints.send(Complaint::Suspect(session.number));
+        }
+    }
+
+    /// Sends one command.
+    pub(crate) async fn query(&self, command: &Cmd) -> Result<Value, ConnectionError> {
+        self.send(&Request::Command(command)).await.map_err(|(error, _)| error)
+    }
+
+    /// Sends several commands of one slot, together.
+    pub(crate) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Value, ConnectionError> {
+        self.send(&Request::Pipeline(pipeline)).await.map_err(|(error, _)| error)
+    }
+
+    /// Runs a script, which the server may have forgotten.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Value, ConnectionError> {
+        match self.send(&Request::Command(&call.by_hash())).await {
+            Err((_, Trouble::NoScript)) => {
+                self.0.counters.scripts_loaded.fetch_add(1, Ordering::Relaxed);
+                self.query(&call.in_full()).await
+            }
+            other => other.map_err(|(error, _)| error),
+        }
+    }
+
+    async fn send(&self, request: &Request<'_>) -> Result<Value, (ConnectionError, Trouble)> {
+        let after = self.0.dial.timeouts.command;
+        let give_up = Instant::now() + after;
+        let session = self.session(give_up).await.map_err(|error| (error, Trouble::Lost))?;
+        let trouble = match timeout_at(give_up, session.send(request)).await {
+            Ok(Ok(answer)) => {
+                session.answered();
+                return Ok(answer);
+            }
+            Ok(Err(error)) => (error_of(&error, after), Trouble::of(&error)),
+            Err(_) => (ConnectionError::Timeout { after }, Trouble::Timeout),
+        };
+        let timeouts = if trouble.1 == Trouble::Timeout {
+            self.0.counters.timeouts.fetch_add(1, Ordering::Relaxed);
+            session.timed_out()
+        } else {
+            0
+        };
+        if trouble.1.verdict(timeouts) == Verdict::Replace {
+            let _ = self.0.complaints.send(Complaint::Broken(session.number, trouble.0.to_string()));
+        } else if trouble.1 == Trouble::Timeout {
+            let _ = self.0.complaints.send(Complaint::Suspect(session.number));
+        }
+        Err(trouble)
+    }
+
+    /// The session, as soon as there is one.
+    async fn session(&self, give_up: Instant) -> Result<Arc<Session>, ConnectionError> {
+        let mut connected = self.0.connected.clone();
+        let waited = timeout_at(give_up, connected.wait_for(|connected| connected.session.is_some())).await;
+        if let Ok(Ok(connected)) = &waited
+            && let Some(session) = &connected.session
+        {
+            return Ok(Arc::clone(session));
+        }
+        drop(waited);
+        let last = self.0.connected.borrow().last_error.as_ref().map(ToString::to_string);
+        Err(ConnectionError::NotConnected { last })
+    }
+
+    /// Waits until there is a session, at most for `bound`.
+    pub(crate) async fn ready(&self, bound: Duration) -> Result<(), ConnectionError> {
+        self.session(Instant::now() + bound).await.map(drop)
+    }
+}
