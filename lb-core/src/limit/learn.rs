@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::Refusal;
 use crate::time::{Time, nanos};
 
 /// What is assumed, per second, when nothing is known but that there is a limit.
@@ -84,6 +85,17 @@ pub(super) struct Full {
     pub(super) passed: u64,
 }
 
+/// What is known at a refusal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) counted: Counted,
+    pub(super) full: Full,
+    /// The rate in force, per second.
+    pub(super) current: f64,
+    /// The rate, per second, above which nothing is tried.
+    pub(super) cap: Option<f64>,
+}
+
 /// What refusals have taught.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Learned {
@@ -141,18 +153,10 @@ impl Learned {
         .clamp(RATES.0, RATES.1)
     }
 
-    /// A request that began at `sent` was refused, while `current` was the rate in force. `cap` is the declared rate.
-    /// Of several refusals of one burst only the first one counts.
-    pub(super) fn refused(
-        &mut self,
-        sent: Time,
-        now: Time,
-        counted: Counted,
-        full: Full,
-        current: f64,
-        cap: Option<f64>,
-        retry_after: Option<Duration>,
-    ) -> Change {
+    /// A request was refused. Of several refusals of one burst only the first one counts.
+    pub(super) fn refused(&mut self, refusal: Refusal, now: Time, seen: Seen) -> Change {
+        let Refusal { sent, retry_after } = refusal;
+        let Seen { counted, full, current, cap } = seen;
         if self.phase != Phase::Unlimited && sent <= self.narrowed {
             self.counted.refused += 1;
             self.last.refused += 1;
@@ -287,4 +291,88 @@ pub(super) fn interval(rate: f64) -> u64 {
 /// A depth in nanoseconds.
 pub(super) fn depth(learned: &Learned) -> u64 {
     nanos(learned.depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(secs: f64) -> Time {
+        Time::after_origin(Duration::from_secs_f64(1.0 + secs))
+    }
+
+    fn seen(passed: u64, refused: u64, current: f64) -> Seen {
+        let counted = Counted { passed, refused };
+        Seen { counted, full: Full::default(), current, cap: None }
+    }
+
+    fn refusal(secs: f64) -> Refusal {
+        Refusal::new(at(secs), None)
+    }
+
+    #[test]
+    fn what_passes_between_two_refusals_is_the_rate() {
+        let mut learned = Learned::new(Duration::from_secs(1));
+        assert_eq!(learned.refused(refusal(0.0), at(0.0), seen(0, 1, 0.0)), Change::Narrowed);
+        assert_eq!((learned.phase, learned.rate.round()), (Phase::Searching, 10.0));
+        // 40 of 41 passed within ten seconds.
+        learned.refused(refusal(10.0), at(10.0), seen(41, 2, 7.0));
+        assert_eq!(learned.phase, Phase::Found);
+        assert!((learned.rate - 4.0).abs() < 0.1, "{}", learned.rate);
+    }
+
+    #[test]
+    fn of_one_burst_the_first_refusal_counts() {
+        let mut learned = Learned::new(Duration::from_secs(1));
+        learned.refused(refusal(0.0), at(0.1), seen(0, 1, 0.0));
+        let rate = learned.rate;
+        for n in 2..20 {
+            let change = learned.refused(refusal(0.1), at(0.2), seen(0, n, rate));
+            assert_eq!((change, learned.rate.to_bits()), (Change::Nothing, rate.to_bits()));
+        }
+    }
+
+    #[test]
+    fn refusals_alone_never_park() {
+        let mut learned = Learned::new(Duration::from_secs(1));
+        let mut now = 0.0;
+        for n in 1..200 {
+            learned.refused(refusal(now), at(now), seen(n, n, learned.rate));
+            let hold = learned.hold();
+            assert!(hold <= LONGEST_HOLD, "{hold:?} after {n}");
+            now += hold.as_secs_f64() + 0.001;
+        }
+    }
+
+    #[test]
+    fn the_rate_grows_slowly_at_first_and_then_fast() {
+        let grown = |waited| Learned::grown(Phase::Found, (9.0, 10.0), LONGEST_PLATEAU, waited);
+        assert!((grown(0) - 9.0).abs() < 1e-9);
+        assert!((grown(16) - 10.0).abs() < 1e-9, "back after a decrease without a measurement");
+        assert!((grown(116) - 10.5).abs() < 1e-9);
+        assert!((grown(216) - 14.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_counted_the_rate_is_a_rate(
+            steps in prop::collection::vec((0.0..100.0_f64, 0_u64..1000, 0_u64..10, prop::option::of(0_u64..10_000_000)), 1..50),
+            cap in prop::option::of(0.001..1e6_f64),
+        ) {
+            let mut learned = Learned::new(Duration::from_secs(1));
+            let (mut now, mut counted) = (0.0, Counted::default());
+            for (time, passed, refused, after) in steps {
+                now += time;
+                counted.passed += passed;
+                counted.refused += refused + 1;
+                let full = Full { at: at(now - time / 2.0), passed: counted.passed.saturating_sub(passed / 2) };
+                let refusal = Refusal::new(at(now - time / 10.0), after.map(Duration::from_millis));
+                learned.refused(refusal, at(now), Seen { counted, full, current: learned.rate, cap });
+                prop_assert!((RATES.0..=RATES.1).contains(&learned.rate), "{learned:?}");
+                prop_assert!(learned.target >= learned.rate && learned.rate <= cap.unwrap_or(f64::MAX), "{learned:?}");
+                prop_assert!(!learned.depth.is_zero() && learned.hold() <= Duration::from_secs(200_001), "{learned:?}");
+            }
+        }
+    }
 }
