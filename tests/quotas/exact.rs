@@ -30,7 +30,7 @@ async fn of_150_keys_each_is_held_to_its_own_quota() {
     }
     tokio::time::advance(SECOND / 2).await;
     let passed = std::iter::from_fn(|| model.try_pick(&CallOptions::new()).ok().map(Picked::finish)).count();
-    let half: u32 = (0..150).map(|i| (i % 4).div_ceil(2)).sum();
+    let half: u32 = (0..150_u32).map(|i| (i % 4).div_ceil(2)).sum();
     assert_eq!(passed, half as usize, "what has come back in half a second");
 }
 
