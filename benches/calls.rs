@@ -2,11 +2,13 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use loadbalance::RequestError;
 use loadbalance::decide::{Pool, PoolContext, ThreadRandom, Time};
 use loadbalance::prelude::*;
-use loadbalance::strategy::{Exclusions, PickRequest};
+use loadbalance::registry::{Entry, Snapshot};
+use loadbalance::strategy::{Exclusions, LeastUsed, PickRequest, Strategy};
 
 mod support;
 
@@ -27,6 +29,7 @@ fn main() {
     for &n in sizes {
         calls(&runtime, n, &mut cases);
     }
+    quotas(&mut cases);
     let costs = measure(&mut cases, if is_smoke() { 2 } else { 100 });
     let floor: f64 = costs[..parts].iter().map(|cost| cost.nanos).sum();
     let row = |(case, cost): (&Case<'_>, &support::measure::Cost)| {
@@ -76,4 +79,26 @@ fn calls<'a>(runtime: &'a tokio::runtime::Runtime, n: usize, cases: &mut Vec<Cas
     cases.push(floors::repeat(&format!("pick, count in and out, {n}"), move || {
         pool.acquire(PickRequest::new(&NOTHING), &now, &ThreadRandom).expect("somebody is there")
     }));
+}
+
+/// Picks among instances that all have a quota which is never used up: the time is read from a clock that stands still.
+fn quotas(cases: &mut Vec<Case<'_>>) {
+    let strategies: [(&str, Arc<dyn Strategy<Instance>>); 2] =
+        [("round robin", Arc::new(RoundRobin::new())), ("least used", Arc::new(LeastUsed::new()))];
+    for (name, strategy) in strategies {
+        let now = Time::from_nanos(1 << 40);
+        let mut context = PoolContext::new();
+        context.strategy = strategy;
+        let pool = Pool::<Instance>::new(SERVICE, Arc::new(context), now);
+        let limits =
+            Limits::NONE.concurrency(1 << 30).tokens_per_minute(u64::MAX).requests_per_minute(u32::MAX);
+        let limits = limits.burst(Duration::from_secs(1_000_000));
+        let instance = |i| Instance::new(format!("instance-{i:06}")).with_limits(limits);
+        let entries = (0..100).map(|i| Arc::new(Entry::new(instance(i), Revision::new(1)))).collect();
+        let snapshot = Arc::new(Snapshot::new(entries, None, Revision::new(1)));
+        pool.apply(move || snapshot, now);
+        cases.push(floors::repeat(&format!("pick among 100 with quotas, {name}"), move || {
+            pool.acquire(PickRequest::new(&NOTHING), &now, &ThreadRandom).expect("there is room")
+        }));
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use loadbalance::limit::DeclaredLimiters;
 use loadbalance::prelude::*;
 use loadbalance::{RetryBudgetConfig, Why};
 use proptest::prelude::*;
@@ -89,7 +90,7 @@ proptest! {
         n in 1_u8..6, max_retries in 0_u32..12, delay in 1_u64..500, factor in 1.0..3.0_f64, jitter in 0.0..=1.0_f64,
         cap in prop::option::of(0_u32..4), script in prop::collection::vec(attempt(), 16), seed in any::<u64>(),
     ) {
-        // Without rests, so that only rounds and limits decide.
+        // Without rests, and without quotas that are learned, so that only rounds and limits decide.
         let script: Vec<_> = script.into_iter().map(|a| Attempt {
             outcome: a.outcome.map(|(kind, _)| match kind {
                 FailureKind::Unusable => (FailureKind::Service, None),
@@ -109,7 +110,7 @@ proptest! {
                 config = config.max_failovers_per_round(cap);
             }
             registry.set_config("s", config.build().unwrap()).await.unwrap();
-            let lb = LoadBalancer::builder(registry).seed(seed).build();
+            let lb = LoadBalancer::builder(registry).limiters(DeclaredLimiters).seed(seed).build();
             let made = RefCell::new(Vec::new());
             let result = lb.execute_with("s", CallOptions::new(), async |i| {
                 let attempt = script[made.borrow().len() % script.len()];

@@ -75,8 +75,10 @@ pub(crate) struct Figures {
     pub(crate) failed: f64,
     pub(crate) attempts_per_success: f64,
     /// The part of the attempts that was refused for the quota.
+    #[allow(dead_code, reason = "for the example's table")]
     pub(crate) refused: f64,
     /// The part of the successes for which a caller waited longer than a second before the last attempt.
+    #[allow(dead_code, reason = "for the example's table")]
     pub(crate) late: f64,
 }
 

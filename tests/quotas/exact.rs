@@ -30,7 +30,7 @@ async fn of_150_keys_each_is_held_to_its_own_quota() {
     }
     tokio::time::advance(SECOND / 2).await;
     let passed = std::iter::from_fn(|| model.try_pick(&CallOptions::new()).ok().map(Picked::finish)).count();
-    let half: u32 = (0..150).map(|i| (1 + i % 4) / 2).sum();
+    let half: u32 = (0..150_u32).map(|i| (i % 4).div_ceil(2)).sum();
     assert_eq!(passed, half as usize, "what has come back in half a second");
 }
 
@@ -63,7 +63,8 @@ async fn nothing_is_in_flight_after_20_cancelled_calls() {
     assert_eq!((in_flight(&lb), stats.waiting), (0, 0));
     for instance in &stats.instances {
         assert!((instance.headroom - 1.0).abs() < 1e-9, "{instance:?}");
-        assert_eq!(instance.cancelled, 4, "{instance:?}");
+        // Who waited got the place of one that was dropped, and was dropped, too.
+        assert_eq!(instance.cancelled, instance.requests, "{instance:?}");
     }
 }
 

@@ -54,7 +54,10 @@ impl Key {
                             sleep(95 * MS).await;
                             Ok::<_, RequestError>(())
                         });
-                        call.await.unwrap();
+                        // At six a minute most callers are told that it would take too long.
+                        if call.await.is_err() {
+                            sleep(SECOND).await;
+                        }
                     }
                 })
             })
@@ -90,16 +93,23 @@ async fn nothing_is_limited_before_the_first_refusal() {
 
 #[tokio::test(start_paused = true)]
 async fn rates_from_6_a_minute_to_200_a_second() {
-    for (rate, learning, then) in [(0.1, 120, 600), (1.0, 20, 120), (8.0, 10, 60), (200.0, 5, 20)] {
+    // Where one request fits at a time, it takes minutes to find the last quarter of the rate.
+    let cases = [
+        (0.1, 120, 600, 0.6, 0.2),
+        (1.0, 20, 120, 0.7, 0.06),
+        (8.0, 10, 60, 0.95, 0.03),
+        (200.0, 5, 20, 0.95, 0.03),
+    ];
+    for (rate, learning, then, used, wasted) in cases {
         LocalSet::new()
             .run_until(async move {
                 let key = Key::new(bucket(rate)).await;
                 let (_, refused) = key.busy(learning * SECOND).await;
                 assert!(refused <= 60, "{rate}/s: {refused} refused while it was learned");
                 let (passed, refused) = key.busy(then * SECOND).await;
-                assert!(passed >= 0.9 * rate, "{rate}/s: {passed} passed");
-                let part = f64::from(refused) / (passed * then as f64);
-                assert!(part <= 0.06, "{rate}/s: {refused} refused, {part} of what passed");
+                assert!(passed >= used * rate, "{rate}/s: {passed} passed");
+                let part = f64::from(refused) / (passed * f64::from(then));
+                assert!(part <= wasted, "{rate}/s: {refused} refused, {part} of what passed");
             })
             .await;
     }
@@ -164,7 +174,7 @@ async fn a_long_retry_after_parks_and_no_call_sleeps_so_long() {
     });
     let error = nobody.await.unwrap_err();
     assert!(start.elapsed() < SECOND, "it says when, and does not wait: {error}");
-    assert!(error.retry_after().is_some_and(|after| after > week - SECOND), "{error}");
+    assert!(error.retry_after().is_some_and(|after| after + SECOND > week), "{error}");
     tokio::time::advance(week).await;
     lb.execute("model", async |_| Ok::<_, RequestError>(())).await.unwrap();
 }

@@ -1,11 +1,13 @@
 //! The limiter that every quota group has by default: [`AdaptiveLimits`].
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::bucket::Bucket;
-use super::learn::{self, Change, Counted, Full, Learned, Phase};
+use super::learn::{self, Change, Counted, Learned, Phase, Seen};
+use super::meter::Meter;
+use super::said::Said;
 use super::{Limiter, LimiterFactory, QuotaHint, QuotaSource, QuotaStatus, Refusal};
 use crate::limits::Limits;
 use crate::time::{Time, nanos};
@@ -26,32 +28,6 @@ pub struct AdaptiveLimits {
     tokens: Bucket,
     meter: Meter,
     book: Mutex<Book>,
-}
-
-/// What picks count for the learning, and what they go by while they do.
-#[derive(Debug, Default)]
-struct Meter {
-    /// [`Phase`].
-    phase: AtomicU8,
-    /// Requests let through since there is a limit.
-    passed: AtomicU64,
-    /// Those since the last refusal that were let through as soon as there was room.
-    waited: AtomicU64,
-    /// When a request last found the bucket full, and how many had passed before it.
-    full_at: AtomicU64,
-    full_passed: AtomicU64,
-    /// The rate right after the last refusal, the one that it soon goes back to, and the declared one: bits of an `f64`.
-    rate: AtomicU64,
-    target: AtomicU64,
-    plateau: AtomicU64,
-    cap: AtomicU64,
-    /// The longest burst that is tried, in nanoseconds.
-    longest: AtomicU64,
-    /// Whether the bucket was full since the last burst that emptied it, how many such bursts there were, and how many
-    /// it takes until a longer one is tried.
-    was_full: AtomicBool,
-    bursts: AtomicU64,
-    patience: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -156,7 +132,7 @@ impl AdaptiveLimits {
         let meter = &self.meter;
         let waited = meter.waited.fetch_add(1, Ordering::Relaxed) + 1;
         let cap = meter.cap();
-        if phase == Phase::Searching || waited <= 16 || waited % 4 == 0 {
+        if phase == Phase::Searching || waited <= 16 || waited.is_multiple_of(4) {
             let rate = Learned::grown(phase, meter.rates(), meter.plateau(), waited).min(cap);
             self.requests.set_nanos(learn::interval(rate), depth);
         }
@@ -205,60 +181,6 @@ impl AdaptiveLimits {
             || !self.tokens.is_unlimited()
             || self.concurrency.load(Ordering::Relaxed) != 0;
         self.engaged.store(anything, Ordering::Relaxed);
-    }
-
-    /// Takes over what a provider said of one dimension; returns the rate that follows from it.
-    fn take_hint(
-        &self,
-        bucket: &Bucket,
-        said: &Remaining,
-        in_use: u64,
-        known: Option<f64>,
-        now: Time,
-    ) -> Option<f64> {
-        let reset = said.reset_after.filter(|reset| !reset.is_zero())?.as_secs_f64();
-        let (rate, depth) = match said.limit {
-            Some(limit) => {
-                let used = limit.saturating_sub(said.remaining);
-                let enough = known.is_none() || used >= (limit / 2).min(8);
-                let rate = if enough && used > 0 { used as f64 / reset } else { known? };
-                // Of a bucket the quotient is its rate; of a fixed window it rises without end.
-                (known.map_or(rate, |known| rate.clamp(known * 0.5, known * 1.1)), limit.max(1))
-            }
-            None => (said.remaining.max(1) as f64 / reset, said.remaining.max(1)),
-        };
-        let interval = learn::interval(rate);
-        bucket.set_nanos(interval, interval.saturating_mul(depth));
-        bucket.fill_to(said.remaining.saturating_sub(in_use), now);
-        Some(rate)
-    }
-}
-
-impl Meter {
-    fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::Unlimited,
-            1 => Phase::Searching,
-            _ => Phase::Found,
-        }
-    }
-
-    fn rates(&self) -> (f64, f64) {
-        let rate = |bits: &AtomicU64| f64::from_bits(bits.load(Ordering::Relaxed));
-        (rate(&self.rate), rate(&self.target))
-    }
-
-    fn plateau(&self) -> f64 {
-        f64::from_bits(self.plateau.load(Ordering::Relaxed))
-    }
-
-    fn cap(&self) -> f64 {
-        f64::from_bits(self.cap.load(Ordering::Relaxed))
-    }
-
-    fn full(&self) -> Full {
-        let at = Time::from_nanos(self.full_at.load(Ordering::Relaxed));
-        Full { at, passed: self.full_passed.load(Ordering::Relaxed) }
     }
 }
 
@@ -352,8 +274,7 @@ impl Limiter for AdaptiveLimits {
         if book.learned.phase != Phase::Unlimited {
             book.learned.depth = Duration::from_nanos(self.requests.shape().1);
         }
-        let change =
-            book.learned.refused(refusal.sent, now, counted, full, current, cap, refusal.retry_after);
+        let change = book.learned.refused(refusal, now, Seen { counted, full, current, cap });
         match change {
             Change::Nothing => {}
             Change::Depth => {
@@ -376,8 +297,9 @@ impl Limiter for AdaptiveLimits {
             if book.declared.requests_per_minute.is_some() {
                 self.requests.lower_to(remaining, now);
             } else {
-                let said = Remaining { remaining, limit: hint.limit_requests, reset_after: hint.reset_after };
-                let rate = self.take_hint(&self.requests, &said, in_use, book.hinted.requests, now);
+                let said =
+                    Said { left: remaining, limit: hint.limit_requests, reset_after: hint.reset_after };
+                let rate = said.put_in_force(&self.requests, in_use, book.hinted.requests, now);
                 book.hinted.requests = rate.or(book.hinted.requests);
             }
         }
@@ -386,8 +308,8 @@ impl Limiter for AdaptiveLimits {
                 self.tokens.lower_to(remaining, now);
             } else {
                 let reset_after = hint.tokens_reset_after.or(hint.reset_after);
-                let said = Remaining { remaining, limit: hint.limit_tokens, reset_after };
-                let rate = self.take_hint(&self.tokens, &said, 0, book.hinted.tokens, now);
+                let said = Said { left: remaining, limit: hint.limit_tokens, reset_after };
+                let rate = said.put_in_force(&self.tokens, 0, book.hinted.tokens, now);
                 book.hinted.tokens = rate.or(book.hinted.tokens);
             }
         }
@@ -419,13 +341,6 @@ impl Limiter for AdaptiveLimits {
             headroom: self.headroom(now),
         })
     }
-}
-
-/// What a provider said of one dimension.
-struct Remaining {
-    remaining: u64,
-    limit: Option<u64>,
-    reset_after: Option<Duration>,
 }
 
 /// Gives every group [`AdaptiveLimits`]: at once if it declares anything, else when the provider first refuses a request

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::Refusal;
 use crate::time::{Time, nanos};
 
 /// What is assumed, per second, when nothing is known but that there is a limit.
@@ -18,6 +19,8 @@ const ENOUGH: u64 = 8;
 /// The largest decrease at a time while the rate is being searched for, and once it was found.
 const SEARCH_DECREASE: f64 = 0.5;
 const STEADY_DECREASE: f64 = 0.9;
+/// The same where a single request fits, after [`ENOUGH`] that passed.
+const SINGLE_DECREASE: f64 = 0.95;
 /// The increase with each request that waited, while the rate is being searched for.
 const SEARCH_INCREASE: f64 = 1.1;
 /// After so many requests that waited the rate is back at what it was before a decrease that nothing was measured for.
@@ -29,8 +32,9 @@ const SHORTEST_PLATEAU: f64 = 12.5;
 const LONGEST_PLATEAU: f64 = 100.0;
 /// By how much a measurement may differ to agree.
 const AGREES: f64 = 0.1;
-/// The longest time between two attempts while all are refused.
+/// The longest time between two attempts while nothing is measured. Decreases that nothing bounds would park the account.
 const LONGEST_HOLD: Duration = Duration::from_secs(10);
+const SLOWEST_GUESS: f64 = 0.1;
 /// How much of a measured rate is used: above it the next refusal would be near.
 const MARGIN: f64 = 0.99;
 /// The range of rates that make sense, per second: one in two days to as many as the arithmetic can tell apart.
@@ -79,6 +83,17 @@ impl Counted {
 pub(super) struct Full {
     pub(super) at: Time,
     pub(super) passed: u64,
+}
+
+/// What is known at a refusal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) counted: Counted,
+    pub(super) full: Full,
+    /// The rate in force, per second.
+    pub(super) current: f64,
+    /// The rate, per second, above which nothing is tried.
+    pub(super) cap: Option<f64>,
 }
 
 /// What refusals have taught.
@@ -138,18 +153,10 @@ impl Learned {
         .clamp(RATES.0, RATES.1)
     }
 
-    /// A request that began at `sent` was refused, while `current` was the rate in force. `cap` is the declared rate.
-    /// Of several refusals of one burst only the first one counts.
-    pub(super) fn refused(
-        &mut self,
-        sent: Time,
-        now: Time,
-        counted: Counted,
-        full: Full,
-        current: f64,
-        cap: Option<f64>,
-        retry_after: Option<Duration>,
-    ) -> Change {
+    /// A request was refused. Of several refusals of one burst only the first one counts.
+    pub(super) fn refused(&mut self, refusal: Refusal, now: Time, seen: Seen) -> Change {
+        let Refusal { sent, retry_after } = refusal;
+        let Seen { counted, full, current, cap } = seen;
         if self.phase != Phase::Unlimited && sent <= self.narrowed {
             self.counted.refused += 1;
             self.last.refused += 1;
@@ -209,7 +216,7 @@ impl Learned {
     fn was_a_burst(&mut self, now: Time, counted: Counted, full: Full) -> bool {
         let depth = self.depth.as_secs_f64() * self.rate;
         let flowed_in = now.since(full.at).as_secs_f64() * self.rate;
-        if full.at <= self.since || depth < 1.5 || flowed_in > 2.0 * depth {
+        if full.at <= self.since || depth < 1.05 || flowed_in > 2.0 * depth {
             return false;
         }
         let before = Counted { passed: full.passed, refused: self.counted.refused };
@@ -235,7 +242,8 @@ impl Learned {
         if passed < ENOUGH as f64 {
             // Measured from the same refusal on until it is enough.
             let at_most = (passed + 1.0) / time.max(1e-9);
-            self.rate = if passed < 1.0 { at_most.max(floor) } else { at_most }.min(current);
+            let at_most = if passed < 1.0 { at_most.max(floor) } else { at_most };
+            self.rate = at_most.max(SLOWEST_GUESS).min(current);
             return;
         }
         let measured = (passed + 0.5) / time.max(1e-9);
@@ -262,6 +270,9 @@ impl Learned {
             self.rate = floor;
             return;
         }
+        // A bucket of one unit is full whenever the rate is too low, so that what passed says too little. But then the
+        // refusal came as soon as the rate was too high.
+        let floor = if depth < 1.5 { floor.max(current * SINGLE_DECREASE) } else { floor };
         let measured = passed / now.since(since).as_secs_f64().max(1e-9) * MARGIN;
         let trust = passed / (passed + 20.0);
         let agrees = (measured - self.target).abs() < AGREES * self.target;
@@ -280,4 +291,88 @@ pub(super) fn interval(rate: f64) -> u64 {
 /// A depth in nanoseconds.
 pub(super) fn depth(learned: &Learned) -> u64 {
     nanos(learned.depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(secs: f64) -> Time {
+        Time::after_origin(Duration::from_secs_f64(1.0 + secs))
+    }
+
+    fn seen(passed: u64, refused: u64, current: f64) -> Seen {
+        let counted = Counted { passed, refused };
+        Seen { counted, full: Full::default(), current, cap: None }
+    }
+
+    fn refusal(secs: f64) -> Refusal {
+        Refusal::new(at(secs), None)
+    }
+
+    #[test]
+    fn what_passes_between_two_refusals_is_the_rate() {
+        let mut learned = Learned::new(Duration::from_secs(1));
+        assert_eq!(learned.refused(refusal(0.0), at(0.0), seen(0, 1, 0.0)), Change::Narrowed);
+        assert_eq!((learned.phase, learned.rate.round()), (Phase::Searching, 10.0));
+        // 40 of 41 passed within ten seconds.
+        learned.refused(refusal(10.0), at(10.0), seen(41, 2, 7.0));
+        assert_eq!(learned.phase, Phase::Found);
+        assert!((learned.rate - 4.0).abs() < 0.1, "{}", learned.rate);
+    }
+
+    #[test]
+    fn of_one_burst_the_first_refusal_counts() {
+        let mut learned = Learned::new(Duration::from_secs(1));
+        learned.refused(refusal(0.0), at(0.1), seen(0, 1, 0.0));
+        let rate = learned.rate;
+        for n in 2..20 {
+            let change = learned.refused(refusal(0.1), at(0.2), seen(0, n, rate));
+            assert_eq!((change, learned.rate.to_bits()), (Change::Nothing, rate.to_bits()));
+        }
+    }
+
+    #[test]
+    fn refusals_alone_never_park() {
+        let mut learned = Learned::new(Duration::from_secs(1));
+        let mut now = 0.0;
+        for n in 1..200 {
+            learned.refused(refusal(now), at(now), seen(n, n, learned.rate));
+            let hold = learned.hold();
+            assert!(hold <= LONGEST_HOLD, "{hold:?} after {n}");
+            now += hold.as_secs_f64() + 0.001;
+        }
+    }
+
+    #[test]
+    fn the_rate_grows_slowly_at_first_and_then_fast() {
+        let grown = |waited| Learned::grown(Phase::Found, (9.0, 10.0), LONGEST_PLATEAU, waited);
+        assert!((grown(0) - 9.0).abs() < 1e-9);
+        assert!((grown(16) - 10.0).abs() < 1e-9, "back after a decrease without a measurement");
+        assert!((grown(116) - 10.5).abs() < 1e-9);
+        assert!((grown(216) - 14.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_counted_the_rate_is_a_rate(
+            steps in prop::collection::vec((0.0..100.0_f64, 0_u64..1000, 0_u64..10, prop::option::of(0_u64..10_000_000)), 1..50),
+            cap in prop::option::of(0.001..1e6_f64),
+        ) {
+            let mut learned = Learned::new(Duration::from_secs(1));
+            let (mut now, mut counted) = (0.0, Counted::default());
+            for (time, passed, refused, after) in steps {
+                now += time;
+                counted.passed += passed;
+                counted.refused += refused + 1;
+                let full = Full { at: at(now - time / 2.0), passed: counted.passed.saturating_sub(passed / 2) };
+                let refusal = Refusal::new(at(now - time / 10.0), after.map(Duration::from_millis));
+                learned.refused(refusal, at(now), Seen { counted, full, current: learned.rate, cap });
+                prop_assert!((RATES.0..=RATES.1).contains(&learned.rate), "{learned:?}");
+                prop_assert!(learned.target >= learned.rate && learned.rate <= cap.unwrap_or(f64::MAX), "{learned:?}");
+                prop_assert!(!learned.depth.is_zero() && learned.hold() <= Duration::from_secs(200_001), "{learned:?}");
+            }
+        }
+    }
 }

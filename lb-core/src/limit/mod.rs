@@ -13,6 +13,8 @@ mod declared;
 mod group;
 mod hint;
 mod learn;
+mod meter;
+mod said;
 mod shared;
 mod status;
 
