@@ -16,8 +16,9 @@ pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, CheckFailed, Classifier, Classify,
     ConfigError, Error, Failure, FailureKind, FailurePercentageEjection, HealthCheck, HealthCheckConfig,
     HedgeConfig, Instance, Limits, OutlierDetection, PickError, Picked, RegistryError, RequestError,
-    RetryBudgetConfig, Scope, Secret, SecretError, SecretValue, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
-    SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced, Trail, Unavailable, Why,
+    RetryBudgetConfig, Scope, Secret, SecretError, SecretValue, Service, ServiceConfig, ServiceConfigBuilder,
+    ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced,
+    Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
