@@ -56,6 +56,7 @@ Steps:
   test/servers            etcd and Redis are installed, or can be: Debian's packages, where we may install
   test/cargo              unit, integration and documentation tests, all features
   test/example-failover   the fail-over example runs
+  test/example-etcd_fleet the example of a fleet in etcd runs
   clippy                  no lint fires, all targets and all features
   docs                    the documentation builds without a warning
   features                each feature of each package builds alone, and each package without any

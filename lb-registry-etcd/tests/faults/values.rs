@@ -139,3 +139,16 @@ async fn only_the_services_that_are_wanted_are_kept_and_unknown_names_leave_noth
     let status = all.status();
     assert_eq!((status.services, status.watched, status.instances), (3, 1, 5));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_too_large_for_one_message_is_read_in_parts() {
+    let etcd = EtcdServer::start().await.unwrap();
+    let writer = crate::support::builder([etcd.client_url()]).services(|_| false).connect().await.unwrap();
+    // 72 MB; 64 MiB is the largest message that is taken.
+    for n in 0..60 {
+        let large = instance(&format!("{n:02}")).with_metadata("k", "x".repeat(1_200_000));
+        writer.register("cart", large).await.unwrap();
+    }
+    let late = connect([etcd.client_url()]).await;
+    assert_eq!(late.instances("cart").await.unwrap().len(), 60);
+}
