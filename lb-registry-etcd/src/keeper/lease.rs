@@ -93,7 +93,8 @@ impl Heartbeat {
     /// One sign of life for `lease`, on one member; after a failure the next call asks the next one.
     pub(super) async fn beat(&mut self, pool: &Pool, lease: i64) -> Result<(), EtcdError> {
         let member = *self.member.get_or_insert_with(|| pool.current());
-        let result = if let Some((_, keeper, stream)) = self.stream.take().filter(|stream| stream.0 == lease) {
+        let result = if let Some((_, keeper, stream)) = self.stream.take().filter(|stream| stream.0 == lease)
+        {
             self.send(pool, member, lease, keeper, stream).await
         } else {
             // Opening one sends one.

@@ -13,7 +13,9 @@ use super::file::{self, Unread};
 use super::format::{self, Bad, Content, Item};
 use crate::instance::ServiceInstance;
 use crate::registry::Freshness;
-use crate::registry::shared::catalog::{Catalog, Change, ChangeKind, Export, Image, Key, ServiceImage, WeakCatalog};
+use crate::registry::shared::catalog::{
+    Catalog, Change, ChangeKind, Export, Image, Key, ServiceImage, WeakCatalog,
+};
 use crate::registry::shared::codec::{Codec, CodecError};
 use crate::registry::shared::json_codec::{decode_config, decode_override, encode_config, encode_override};
 
