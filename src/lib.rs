@@ -22,6 +22,13 @@ pub use lb_core::{
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
 
+/// A registry in Redis, which a fleet shares, and quotas that processes share through it. The chapter
+/// [on Redis](docs::redis) tells how to use it.
+#[cfg(feature = "redis")]
+pub mod redis {
+    pub use lb_registry_redis::*;
+}
+
 /// Where instances and configuration live: the trait, and what authors of registries need.
 pub mod registry {
     pub use lb_core::registry::*;
@@ -68,6 +75,8 @@ pub mod prelude {
     pub use lb_registry_etcd::EtcdRegistry;
     #[cfg(feature = "memory")]
     pub use lb_registry_memory::MemoryRegistry;
+    #[cfg(feature = "redis")]
+    pub use lb_registry_redis::RedisRegistry;
 
     pub use crate::LoadBalancer;
     pub use crate::strategy::RoundRobin;

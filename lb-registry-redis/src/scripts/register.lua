@@ -13,13 +13,18 @@ if mode ~= 'any' then
     return {0, '0'}
   end
 end
-if ttl > 0 then redis.call('ZADD', X, ms + ttl, id) else redis.call('ZREM', X, id) end
-redis.call('ZREM', P, id)
+local function live()
+  if ttl > 0 then redis.call('ZADD', X, ms + ttl, id) else redis.call('ZREM', X, id) end
+end
 if mode == 'restore' and there and string.sub(there, string.find(there, ' ', 1, true) + 1) == record then
+  live()
   return {1, revision(there)}
 end
+-- First what a server without memory refuses, so that it is all or nothing.
 local last, next = bump()
 local stored = next .. ' ' .. record
 redis.call('HSET', I, id, stored)
+live()
+redis.call('ZREM', P, id)
 tell(last, next, 'put', id, redis.call('HGET', O, id) or '', stored)
 return {1, next}

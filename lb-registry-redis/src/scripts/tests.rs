@@ -186,6 +186,19 @@ async fn a_server_that_forgot_the_scripts_learns_them_again() {
 }
 
 #[tokio::test]
+async fn without_memory_a_write_is_refused_as_a_whole_and_a_beat_is_not() {
+    let bench = Bench::start().await;
+    bench.register("a", MINE, 60_000, "any").await;
+    let expiry = bench.text(&["ZSCORE", &bench.keys.expiries(), "a"]).await;
+    bench.text(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let call = bench.call(&REGISTER).arg("b").arg(format!("{MINE}.1 {{}}")).number(0).arg(MINE).arg("any");
+    assert!(bench.link.call(&call).await.is_err());
+    assert!(!bench.is_there("b").await);
+    assert_eq!(bench.beat(90_000, &[("a", MINE)]).await, [Answer::Done]);
+    assert_ne!(bench.text(&["ZSCORE", &bench.keys.expiries(), "a"]).await, expiry);
+}
+
+#[tokio::test]
 async fn the_index_forgets_only_what_nobody_touched() {
     let bench = Bench::start().await;
     let index = Namespace::new("test").services();

@@ -17,6 +17,8 @@ mod driver;
 mod lease;
 mod limiter;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
 //! | Question | Answered by |
 //! |---|---|
 //! | what is known of all services, and who may be gone | [`Catalog`], with its [`RemovalPolicy`] |
-//! | what is known while the store is away at the start | [`Image`] |
+//! | what is known while the store is away at the start | [`DiskCache`], which stores an [`Image`] |
 //! | how announcements are kept for ever | [`Keeper`], driven by an [`Announcer`] |
 //! | what is written for an instance, a configuration, an override | [`Codec`], [`JsonCodec`], [`encode_config`], [`encode_override`] |
 //! | when the store is tried again, and when it is dead | [`Backoff`], [`Liveness`] |
@@ -15,6 +15,7 @@
 //! | what time it is | [`RuntimeClock`] |
 
 mod backoff;
+mod cache;
 mod catalog;
 mod clock;
 mod codec;
@@ -24,9 +25,10 @@ mod liveness;
 mod record;
 
 pub use backoff::Backoff;
+pub use cache::{Cached, DiskCache, DiskCacheError};
 pub use catalog::{
     Catalog, CatalogOptions, Change, ChangeKind, Counters, EmptyPolicy, Export, Image, Key, Listing,
-    Numbering, RegistryStatus, RemovalPolicy, Reset, ServiceImage,
+    Numbering, RegistryStatus, RemovalPolicy, Reset, ServiceImage, WeakCatalog,
 };
 pub use clock::RuntimeClock;
 pub use codec::{Codec, CodecError};

@@ -261,6 +261,11 @@ impl<I: ServiceInstance> Catalog<I> {
         self.step(|state, garbage| state.restore(image, options, now, garbage))
     }
 
+    /// A handle that does not keep the catalog alive.
+    pub fn downgrade(&self) -> WeakCatalog<I> {
+        WeakCatalog { shared: Arc::downgrade(&self.shared) }
+    }
+
     /// What the registry counts besides.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
@@ -279,6 +284,30 @@ impl<I: ServiceInstance> Catalog<I> {
     /// Whether nothing takes memory.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// A handle on a [`Catalog`] that does not keep it alive: for tasks that end with it.
+pub struct WeakCatalog<I> {
+    shared: Weak<Shared<I>>,
+}
+
+impl<I> WeakCatalog<I> {
+    /// The catalog, if somebody still has it.
+    pub fn upgrade(&self) -> Option<Catalog<I>> {
+        Some(Catalog { shared: self.shared.upgrade()? })
+    }
+}
+
+impl<I> Clone for WeakCatalog<I> {
+    fn clone(&self) -> Self {
+        Self { shared: Weak::clone(&self.shared) }
+    }
+}
+
+impl<I> fmt::Debug for WeakCatalog<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakCatalog").finish_non_exhaustive()
     }
 }
 

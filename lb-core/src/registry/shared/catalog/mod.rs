@@ -10,7 +10,7 @@ mod service_state;
 mod state;
 mod status;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, WeakCatalog};
 pub use change::{Change, ChangeKind, Key, Listing, Reset};
 pub use image::{Export, Image, ServiceImage};
 pub use options::{CatalogOptions, Numbering};

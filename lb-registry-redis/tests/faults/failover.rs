@@ -1,0 +1,92 @@
+//! Masters that die, hang, or are deposed.
+
+use std::time::Duration;
+
+use lb_core::{Instance, ServiceRegistry};
+use lb_testkit::redis::{MASTER_NAME, RedisCluster, RedisSentinel};
+
+use crate::fleet::{BACK, Fleet, server_has, took};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ALL: [&str; 3] = ["x", "y", "z"];
+
+fn url(redis: &RedisSentinel) -> String {
+    let hosts: Vec<_> =
+        redis.sentinel_urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
+    format!("redis+sentinel://{}/{MASTER_NAME}", hosts.join(","))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_master_is_left_for_the_promoted_one() {
+    let redis = RedisSentinel::start(1).await.unwrap();
+    let fleet = Fleet::start(&url(&redis)).await;
+    let old = redis.master().await.unwrap();
+    old.kill9();
+    let (new, promoted) = redis.promoted(old, 20 * SECOND).await.unwrap();
+    println!("kill -9 master: promoted after {promoted:.0?}");
+    took("kill -9 master", "converged after the promotion", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    fleet.end(new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deposed_master_is_left_though_it_takes_writes() {
+    let redis = RedisSentinel::start(1).await.unwrap();
+    let fleet = Fleet::start(&url(&redis)).await;
+    let old = redis.master().await.unwrap();
+    old.stop();
+    let (new, _) = redis.promoted(old, 20 * SECOND).await.unwrap();
+    old.cont();
+    // It believes for a while that it is the master, and says Ok to whoever writes to it.
+    let direct = crate::fleet::builder(&old.url()).connect().await.unwrap();
+    let stray = direct.register("s", Instance::new("stray")).await;
+    println!("a write to the deposed master: {stray:?}");
+    took("deposed master", "converged", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    fleet.end(new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_failover_is_followed_and_what_is_announced_survives() {
+    let redis = RedisSentinel::start(1).await.unwrap();
+    let fleet = Fleet::start(&url(&redis)).await;
+    let old = redis.master().await.unwrap();
+    redis.failover().await.unwrap();
+    // Both say that they are the master; the sentinels know better. What the old one takes until it is left is lost, as
+    // far as nobody stands behind it.
+    let before = (fleet.a.status().reconnects, fleet.b.status().reconnects);
+    let (new, _) = redis.promoted(old, 20 * SECOND).await.unwrap();
+    let left = lb_testkit::eventually("the old master is left", 4 * SECOND, || {
+        (fleet.a.status().reconnects > before.0 && fleet.b.status().reconnects > before.1).then_some(())
+    });
+    took("planned failover", "the old master is left", left.await.unwrap().1, 4 * SECOND);
+    took("planned failover", "converged", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    fleet.end(new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_node_that_hangs_and_comes_back_is_used_again() {
+    let redis = RedisCluster::start().await.unwrap();
+    let hosts: Vec<_> = redis.urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
+    let fleet = Fleet::start(&format!("redis+cluster://{}", hosts.join(","))).await;
+    for node in redis.nodes() {
+        node.stop();
+        tokio::time::sleep(2 * SECOND).await;
+        node.cont();
+        redis.wait_ready(20 * SECOND).await.unwrap();
+    }
+    took("cluster node stopped", "converged", fleet.converges("r", 5 * SECOND).await, 5 * SECOND);
+    fleet.sees(&["r", "x", "y", "z"], 6 * SECOND).await;
+    assert_eq!(ALL.len(), 3);
+    let home = {
+        let mut home = None;
+        for node in redis.nodes() {
+            if node.cli(&["HLEN", crate::fleet::INSTANCES]).await.is_ok_and(|n| n.trim() == "4") {
+                home = Some(node);
+            }
+        }
+        home.expect("one node has the service")
+    };
+    fleet.end(home).await;
+}
