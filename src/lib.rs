@@ -16,7 +16,7 @@ pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, CheckFailed, Classifier, Classify,
     ConfigError, Error, Failure, FailureKind, FailurePercentageEjection, HealthCheck, HealthCheckConfig,
     HedgeConfig, Instance, Limits, OutlierDetection, PickError, Picked, RegistryError, RequestError,
-    RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
+    RetryBudgetConfig, Scope, Secret, SecretError, SecretValue, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
     SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced, Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
@@ -34,7 +34,7 @@ pub mod registry {
     pub use lb_core::registry::*;
 }
 
-/// A registry in etcd, which a fleet shares. The chapter [on etcd](docs::etcd) tells how to use it.
+/// A registry in etcd, which a fleet shares. `docs/chapters/etcd.md` tells how to use it.
 #[cfg(feature = "etcd")]
 pub mod etcd {
     pub use lb_registry_etcd::*;
@@ -83,6 +83,6 @@ pub mod prelude {
     pub use lb_core::registry::{Override, RegistryError, Revision};
     pub use lb_core::{
         CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
-        RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
+        RequestError, Secret, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
     };
 }

@@ -52,7 +52,11 @@ impl Member {
     pub(crate) async fn leave(mut self) -> Result<()> {
         drop(self.process.stdin.take());
         let status = self.process.wait().await?;
-        if status.success() { Ok(()) } else { Err(format!("a process of the fleet ended with {status}").into()) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("a process of the fleet ended with {status}").into())
+        }
     }
 }
 

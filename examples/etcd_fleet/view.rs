@@ -23,7 +23,11 @@ impl View {
     }
 
     /// Prints what changes until `seen` says yes.
-    pub(crate) async fn until(&mut self, what: &str, seen: impl Fn(&Snapshot<Instance>) -> bool) -> Result<()> {
+    pub(crate) async fn until(
+        &mut self,
+        what: &str,
+        seen: impl Fn(&Snapshot<Instance>) -> bool,
+    ) -> Result<()> {
         let found = timeout(PATIENCE, async {
             while !seen(&self.print()) {
                 self.watch.changed().await?;

@@ -11,7 +11,7 @@
 //!
 //! | Floor | What | Where |
 //! |---|---|---|
-//! | Seams | what can be balanced over | [`ServiceInstance`], [`Instance`], [`Limits`] |
+//! | Seams | what can be balanced over | [`ServiceInstance`], [`Instance`], [`Limits`], [`Secret`] |
 //! | | where instances and configuration live | [`registry`] |
 //! | | how to choose | [`strategy`] |
 //! | | what a failure means | [`failure`], [`RequestError`] |
@@ -43,6 +43,7 @@ pub mod pool;
 mod random;
 pub mod registry;
 mod request_error;
+mod secret;
 mod signal;
 pub mod strategy;
 #[cfg(feature = "testing")]
@@ -65,5 +66,6 @@ pub use options::CallOptions;
 pub use random::{RandomSource, SeededRandom, ThreadRandom};
 pub use registry::{RegistryError, ServiceRegistry};
 pub use request_error::RequestError;
+pub use secret::{Secret, SecretError, SecretValue};
 pub use time::{Clock, Time};
 pub use trail::{Attempt, Trail, Why};
