@@ -6,6 +6,7 @@
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
 #[doc = "[operations]: operations"]
+#[doc = "[quotas]: quotas"]
 #[doc = "[etcd]: crate#a-fleet-that-shares-a-registry-in-etcd"]
 #[doc = "[secrets]: secrets"]
 #[doc = include_str!("../docs/guide.md")]
@@ -20,6 +21,9 @@ pub mod operations {}
 
 #[doc = include_str!("../docs/chapters/health.md")]
 pub mod health {}
+
+#[doc = include_str!("../docs/chapters/quotas.md")]
+pub mod quotas {}
 
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}

@@ -81,12 +81,8 @@ async fn run(args: Args) -> Result<bool> {
     // Who dies without a word is kept as a suspect for one more second: a fleet of three that loses one cannot tell whether
     // it is that one's fault or the registry's.
     let removal = RemovalPolicy::for_ttl(args.ttl).with_grace(Duration::from_secs(1));
-    let registry = RedisRegistry::builder(&url)?
-        .namespace(&namespace)
-        .ttl(args.ttl)
-        .removal(removal)
-        .connect()
-        .await?;
+    let registry =
+        RedisRegistry::builder(&url)?.namespace(&namespace).ttl(args.ttl).removal(removal).connect().await?;
     let mut view = view::View::new(registry.watch(SERVICE).await?);
     let fleet = member::Fleet { url, namespace, ttl: args.ttl };
 

@@ -22,8 +22,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Result<Self> {
-        let program = find()
-            .ok_or("there is no `redis-server` on the PATH; install it, or give one with --redis redis://HOST:PORT")?;
+        let program = find().ok_or(
+            "there is no `redis-server` on the PATH; install it, or give one with --redis redis://HOST:PORT",
+        )?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let url = format!("redis://127.0.0.1:{port}");
         let dir = std::env::temp_dir().join(format!("redis-example-{}", std::process::id()));

@@ -79,7 +79,8 @@ impl Provider {
             sent_away: None,
             last: None,
         };
-        let provider = Self { state: Arc::new(Mutex::new(state)), address: listener.local_addr()?.to_string() };
+        let provider =
+            Self { state: Arc::new(Mutex::new(state)), address: listener.local_addr()?.to_string() };
         let serving = provider.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -120,7 +121,11 @@ impl Provider {
             return NO;
         }
         state.piled_up -= 1.0;
-        if who == b'l' { state.share.left += 1 } else { state.share.right += 1 }
+        if who == b'l' {
+            state.share.left += 1
+        } else {
+            state.share.right += 1
+        }
         YES
     }
 

@@ -27,7 +27,9 @@ pub(crate) fn start(url: &str, namespace: &str, name: &str) -> Result<Child> {
 
 /// Uses the key for all that it gives.
 pub(crate) async fn work(args: &[String]) -> Result<()> {
-    let [url, namespace, name] = args else { return Err("a worker needs an address, a namespace and a name".into()) };
+    let [url, namespace, name] = args else {
+        return Err("a worker needs an address, a namespace and a name".into());
+    };
     let registry = RedisRegistry::<Instance>::builder(url)?.namespace(namespace).connect().await?;
 
     // The only difference to a process that counts for itself.

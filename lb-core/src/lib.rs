@@ -17,6 +17,7 @@
 //! | | what a failure means | [`failure`], [`RequestError`] |
 //! | | how quotas are kept | [`limit`] |
 //! | | whether an instance is well | [`HealthCheck`] |
+//! | | what providers say of them | [`headers`] |
 //! | Engine | runs calls: awaits, sleeps, ends attempts | [`LoadBalancer`], [`Service`], [`Picked`], [`CallOptions`], [`Error`] |
 //! | Decisions | who is in the set, who is picked, what an outcome means for whom | [`pool`], [`member`] |
 //! | | what a call does next | [`plan`] |
@@ -30,6 +31,7 @@ pub mod config;
 mod engine;
 mod error;
 pub mod failure;
+pub mod headers;
 pub mod health;
 mod hedge;
 mod instance;

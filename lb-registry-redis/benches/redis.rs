@@ -68,7 +68,12 @@ async fn visible(samples: usize) {
     }
     times.sort();
     let at = |q: f64| times[((times.len() - 1) as f64 * q) as usize].as_secs_f64() * 1e3;
-    println!("announce -> visible, {samples} samples: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "announce -> visible, {samples} samples: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 /// A process that starts where a service has `n` instances.
@@ -114,8 +119,11 @@ async fn beats(n: usize, length: Duration) {
     let redis = RedisServer::start().await.unwrap();
     let registry = connect(&redis.url()).await;
     let start = Instant::now();
-    let announced: Vec<Announcement<Instance>> =
-        join_all((0..n).map(|n| { let registry = registry.clone(); async move { registry.announce("s", instance(n)).await.unwrap() } })).await;
+    let announced: Vec<Announcement<Instance>> = join_all((0..n).map(|n| {
+        let registry = registry.clone();
+        async move { registry.announce("s", instance(n)).await.unwrap() }
+    }))
+    .await;
     let announcing = start.elapsed();
     let server = async || {
         let mut seconds = 0.0;
@@ -124,7 +132,8 @@ async fn beats(n: usize, length: Duration) {
         }
         seconds
     };
-    let calls = async || redis.info("stats", "total_commands_processed").await.unwrap().parse::<f64>().unwrap();
+    let calls =
+        async || redis.info("stats", "total_commands_processed").await.unwrap().parse::<f64>().unwrap();
     let (start, ours, theirs, asked) = (Instant::now(), cpu(), server().await, calls().await);
     tokio::time::sleep(length).await;
     let seconds = start.elapsed().as_secs_f64();
@@ -143,7 +152,8 @@ async fn beats(n: usize, length: Duration) {
 /// How long after a fault a new registration is seen by another process, and what was announced is there again.
 async fn recovery(small: bool) {
     let mut redis = RedisServer::start().await.unwrap();
-    let mut faults: Vec<&str> = vec!["CLIENT KILL", "FLUSHALL", "kill -9, data lost", "SIGSTOP for 4 s", "black hole for 4 s"];
+    let mut faults: Vec<&str> =
+        vec!["CLIENT KILL", "FLUSHALL", "kill -9, data lost", "SIGSTOP for 4 s", "black hole for 4 s"];
     if small {
         faults.truncate(2);
     }
@@ -181,7 +191,9 @@ async fn recovery(small: bool) {
         let bound = Duration::from_secs(20);
         let start = Instant::now();
         let a = Arc::new(a);
-        eventually_async("a registration", bound, async || a.register("s", Instance::new("new")).await.ok()).await.unwrap();
+        eventually_async("a registration", bound, async || a.register("s", Instance::new("new")).await.ok())
+            .await
+            .unwrap();
         eventually("it is seen", bound, || watch.current().entries.get("new").map(drop)).await.unwrap();
         let seen = start.elapsed();
         let there = eventually_async("what was announced", bound, async || {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use lb_core::ServiceInstance;
 use lb_core::registry::RegistryError;
 use lb_core::registry::shared::{Action, Announced, AnnouncementStore, Answer, Step, Ticket};
-use lb_core::ServiceInstance;
 
 use crate::core::{KEEP_OVERRIDES, Mode, Writer, unexpected};
 use crate::scripts::{self, BEAT, beat_statuses};
@@ -39,8 +39,10 @@ impl<I: ServiceInstance> AnnouncementStore<I> for Announcements<I> {
                 action => others.push((ticket, action)),
             }
         }
-        let batches: Vec<_> =
-            beats.iter().flat_map(|(service, all)| all.chunks(AT_ONCE).map(move |some| (service, some))).collect();
+        let batches: Vec<_> = beats
+            .iter()
+            .flat_map(|(service, all)| all.chunks(AT_ONCE).map(move |some| (service, some)))
+            .collect();
         let mut answers = Vec::new();
         for batches in batches.chunks(WRITES) {
             let beaten = join_all(batches.iter().map(|(service, some)| self.beat(service, some))).await;
@@ -77,9 +79,7 @@ impl<I: ServiceInstance> Announcements<I> {
             Ok(statuses) => {
                 some.iter().zip(statuses).map(|((ticket, _), status)| (*ticket, answer(status, 0))).collect()
             }
-            Err(error) => {
-                some.iter().map(|(ticket, _)| (*ticket, Answer::Failed(error.clone()))).collect()
-            }
+            Err(error) => some.iter().map(|(ticket, _)| (*ticket, Answer::Failed(error.clone()))).collect(),
         }
     }
 

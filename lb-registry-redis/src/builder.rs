@@ -30,7 +30,9 @@ pub enum ConnectError {
     Address(#[from] AddressError),
     /// Redis cannot be reached, and nothing is known from a cache. To go on without it, build with
     /// [`wait`](RedisRegistryBuilder::wait) zero.
-    #[error("Redis cannot be reached; start it, check the address, or use `wait(Duration::ZERO)` to go on without it")]
+    #[error(
+        "Redis cannot be reached; start it, check the address, or use `wait(Duration::ZERO)` to go on without it"
+    )]
     Unreachable(#[from] ConnectionError),
 }
 

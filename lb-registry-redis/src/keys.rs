@@ -126,7 +126,8 @@ fn encode(name: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(name.len());
     for c in name.chars() {
-        if matches!(c, '%' | '{' | '}' | ':' | '/' | '*' | '?' | '[' | ']' | '\\' | '^') || c.is_whitespace() {
+        if matches!(c, '%' | '{' | '}' | ':' | '/' | '*' | '?' | '[' | ']' | '\\' | '^') || c.is_whitespace()
+        {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
                 // Writing to a string cannot fail.

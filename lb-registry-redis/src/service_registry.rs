@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use lb_core::registry::shared::{Generation, Record, encode_config, encode_override};
-use lb_core::registry::{
-    Announcement, Override, RegistryError, Revision, SnapshotWatch, validate,
-};
+use lb_core::registry::{Announcement, Override, RegistryError, Revision, SnapshotWatch, validate};
 use lb_core::{ServiceConfig, ServiceInstance, ServiceRegistry};
 
 use crate::connection::ConnectionError;
@@ -40,8 +38,7 @@ impl<I: ServiceInstance> RedisRegistry<I> {
             // Of a history that is lost: nothing is at it.
             Some(None) => "lost".to_owned(),
         };
-        let call =
-            writer.call(&CONFIG, &writer.namespace.service(service)).arg(expected).arg(json);
+        let call = writer.call(&CONFIG, &writer.namespace.service(service)).arg(expected).arg(json);
         let answer = if config.is_some() {
             writer.write(service, operation, call).await?
         } else {
@@ -64,7 +61,10 @@ impl<I: ServiceInstance> RedisRegistry<I> {
         // A name that is no UTF-8 was not written by this library.
         let pairs: Vec<(Vec<u8>, f64)> = redis::from_redis_value(answer)
             .map_err(|_| ConnectionError::Unexpected { operation: "listing services" })?;
-        Ok(pairs.into_iter().filter_map(|(name, score)| Some((String::from_utf8(name).ok()?, score))).collect())
+        Ok(pairs
+            .into_iter()
+            .filter_map(|(name, score)| Some((String::from_utf8(name).ok()?, score)))
+            .collect())
     }
 
     async fn has_something(&self, service: &str) -> Result<bool, ConnectionError> {
@@ -184,7 +184,8 @@ impl<I: ServiceInstance> ServiceRegistry<I> for RedisRegistry<I> {
             return Ok(watch);
         }
         // What is known from a cache, or from before an outage, is better than to wait.
-        let known = watch.current().is_known() && self.core.writer.link.connected().borrow().session.is_none();
+        let known =
+            watch.current().is_known() && self.core.writer.link.connected().borrow().session.is_none();
         if self.core.look(service, known).await? || watch.current().is_known() {
             return Ok(watch);
         }

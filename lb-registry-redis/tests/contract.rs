@@ -20,7 +20,11 @@ async fn keeps_the_contract(url: &str) {
             .unwrap()
     };
     // What must not happen would have happened by then: a change is seen in a millisecond or so.
-    RegistryContract::new().settle(Duration::from_secs(20)).quiet(Duration::from_millis(120)).check(make).await;
+    RegistryContract::new()
+        .settle(Duration::from_secs(20))
+        .quiet(Duration::from_millis(120))
+        .check(make)
+        .await;
 }
 
 fn hosts(urls: &[String]) -> String {

@@ -97,21 +97,22 @@ async fn work(redis: &str, provider: &str) {
         callers.spawn(async move {
             let stream = Arc::new(tokio::sync::Mutex::new(TcpStream::connect(provider).await.unwrap()));
             loop {
-                let call = lb.execute(SERVICE, |_| {
-                    let stream = Arc::clone(&stream);
-                    async move {
-                        let mut stream = stream.lock().await;
-                        let mut answer = [0];
-                        stream.write_all(b"?").await.map_err(RequestError::service)?;
-                        stream.read_exact(&mut answer).await.map_err(RequestError::service)?;
-                        match answer[0] {
-                            b'y' => Ok(()),
-                            b'r' => Err(RequestError::limit_exceeded("429")
-                                .with_retry_after(Duration::from_secs(60))),
-                            _ => Err(RequestError::limit_exceeded("429")),
+                let call =
+                    lb.execute(SERVICE, |_| {
+                        let stream = Arc::clone(&stream);
+                        async move {
+                            let mut stream = stream.lock().await;
+                            let mut answer = [0];
+                            stream.write_all(b"?").await.map_err(RequestError::service)?;
+                            stream.read_exact(&mut answer).await.map_err(RequestError::service)?;
+                            match answer[0] {
+                                b'y' => Ok(()),
+                                b'r' => Err(RequestError::limit_exceeded("429")
+                                    .with_retry_after(Duration::from_secs(60))),
+                                _ => Err(RequestError::limit_exceeded("429")),
+                            }
                         }
-                    }
-                });
+                    });
                 // Who is out of quota for longer than it is worth waiting says so; then the test is over.
                 if call.await.is_err() {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -164,12 +165,17 @@ async fn four_processes_share_one_key() {
     first.await.unwrap();
 
     let (granted, refused) = (&provider.granted, &provider.refused);
-    let (start, before) = (Instant::now(), (granted.load(Ordering::Relaxed), refused.load(Ordering::Relaxed)));
+    let (start, before) =
+        (Instant::now(), (granted.load(Ordering::Relaxed), refused.load(Ordering::Relaxed)));
     tokio::time::sleep(RUN).await;
     let quota = start.elapsed().as_secs_f64() * f64::from(PER_MINUTE) / 60.0;
     let got = (granted.load(Ordering::Relaxed) - before.0) as f64;
     let no = (refused.load(Ordering::Relaxed) - before.1) as f64;
-    println!("{got} of {quota:.0} granted: {:.1} %; {no} refused: {:.2} %", got / quota * 100.0, no / (got + no) * 100.0);
+    println!(
+        "{got} of {quota:.0} granted: {:.1} %; {no} refused: {:.2} %",
+        got / quota * 100.0,
+        no / (got + no) * 100.0
+    );
     assert!(got >= 0.97 * quota, "only {got} of {quota:.0}");
     assert!(no <= 0.01 * (got + no), "{no} of {} were refused", got + no);
 
@@ -178,7 +184,10 @@ async fn four_processes_share_one_key() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let sent_away = provider.sent_away.lock().unwrap().expect("somebody was sent away");
     let last = provider.last_after.lock().unwrap().map_or(Duration::ZERO, |last| last - sent_away);
-    println!("after a Retry-After: {} more requests, the last after {last:?}", provider.after.load(Ordering::Relaxed));
+    println!(
+        "after a Retry-After: {} more requests, the last after {last:?}",
+        provider.after.load(Ordering::Relaxed)
+    );
     // 100 ms is the promise; the rest is for a machine that does other things.
     assert!(last <= Duration::from_millis(400), "the last request came {last:?} after the Retry-After");
     drop(processes);

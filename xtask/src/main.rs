@@ -5,6 +5,7 @@
 //!
 //! - [`mod@test`] and [`ci`]: which steps there are
 //! - [`step`], [`runner`], [`report`]: what a step is, running a list of them, saying how it went
+//! - [`sim`]: hands over to the simulator, a program of its own
 //! - [`servers`]: finding or installing the servers that the tests run; [`locate`] is shared with the tests
 //! - [`metadata`]: what cargo knows of the workspace; [`features`], [`msrv`], [`licenses`] and [`package`] are decided from it
 
@@ -25,6 +26,7 @@ mod report;
 mod runner;
 mod selection;
 mod servers;
+mod sim;
 mod step;
 mod test;
 
@@ -40,8 +42,9 @@ Usage: cargo xtask <command> [options]
 Commands:
   test [-- args]   every test: unit, integration, doctests, and a short run of each example; args go to the tests
   ci               everything a change must pass: the steps below
+  sim [args]       every strategy through every scenario of the simulator; `cargo xtask sim --help`
 
-Options of both:
+Options of `test` and `ci`:
   --only <step>    run this step only (may be given again)
   --skip <step>    leave this step out (may be given again)
   -h, --help       this text
@@ -83,10 +86,17 @@ enum Error {
     Metadata(#[from] MetadataError),
     #[error("cannot enter the workspace at {path}: {source}")]
     Root { path: String, source: std::io::Error },
+    #[error("cannot run the simulator: {0}")]
+    Sim(std::io::Error),
 }
 
 /// `Ok(false)`: a step failed, and the report has said so.
 fn run() -> Result<bool, Error> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "sim") {
+        enter_workspace()?;
+        return sim::run(words).map_err(Error::Sim);
+    }
     let Some(Request { command, selection, test_args }) = parse(lexopt::Parser::from_env())? else {
         print!("{HELP}");
         return Ok(true);

@@ -92,8 +92,9 @@ impl Address {
             }
             Kind::Sentinel => {
                 let (master, database) = path.split_once('/').unwrap_or((path, ""));
-                let master = decode(master)?
-                    .ok_or(AddressError { problem: "it does not name the master that the sentinels watch" })?;
+                let master = decode(master)?.ok_or(AddressError {
+                    problem: "it does not name the master that the sentinels watch",
+                })?;
                 (Topology::Sentinel { sentinels: nodes, master }, database)
             }
             Kind::Cluster if path.trim_matches('/').is_empty() => (Topology::Cluster(nodes), ""),
@@ -175,15 +176,30 @@ mod tests {
             }
         );
         assert_eq!((sentinel.user, sentinel.password.as_deref(), sentinel.database), (None, Some("pw"), 2));
-        assert_eq!(parsed("redis+cluster://a,b/").topology, Topology::Cluster(vec![at("a", 6379), at("b", 6379)]));
+        assert_eq!(
+            parsed("redis+cluster://a,b/").topology,
+            Topology::Cluster(vec![at("a", 6379), at("b", 6379)])
+        );
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused_without_repeating_it() {
         for url in [
-            "", "localhost:6379", "http://localhost", "redis://", "redis://:0", "redis://a:b", "redis://a:0",
-            "redis://a,b", "redis://a/x", "redis+sentinel://a:1", "redis+sentinel://a:1/", "redis+cluster://a/1",
-            "redis://secret%zz@a", "redis://[::1", "redis://secret:%ff@a",
+            "",
+            "localhost:6379",
+            "http://localhost",
+            "redis://",
+            "redis://:0",
+            "redis://a:b",
+            "redis://a:0",
+            "redis://a,b",
+            "redis://a/x",
+            "redis+sentinel://a:1",
+            "redis+sentinel://a:1/",
+            "redis+cluster://a/1",
+            "redis://secret%zz@a",
+            "redis://[::1",
+            "redis://secret:%ff@a",
         ] {
             let error = Address::parse(url).expect_err(url).to_string();
             assert!(!error.contains("secret"), "{error}");

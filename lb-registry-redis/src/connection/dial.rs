@@ -179,9 +179,7 @@ impl Dial {
         &self,
         node: &Node,
     ) -> Result<redis::aio::MultiplexedConnection, ConnectionError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         self.in_time(async { self.client(node)?.get_multiplexed_async_connection_with_config(&config).await })
             .await
     }

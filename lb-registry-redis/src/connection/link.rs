@@ -64,8 +64,15 @@ impl Link {
         let (publish, connected) = watch::channel(Connected::default());
         let (complaints, received) = mpsc::unbounded_channel();
         let counters = Arc::new(LinkCounters::default());
-        let supervisor =
-            Supervisor::new(topology.clone(), dial.clone(), sentinel_login, random, publish, received, Arc::clone(&counters));
+        let supervisor = Supervisor::new(
+            topology.clone(),
+            dial.clone(),
+            sentinel_login,
+            random,
+            publish,
+            received,
+            Arc::clone(&counters),
+        );
         let supervisor = tokio::spawn(supervisor.run()).abort_handle();
         Self(Arc::new(Inner { connected, complaints, counters, topology, dial, supervisor }))
     }

@@ -66,7 +66,9 @@ impl Sentinels {
                     self.sentinels[n].1 = Some(connection);
                     match answer {
                         Some(opinion) => opinions.push(opinion),
-                        None => problem = Some(format!("a sentinel does not know the master {:?}", self.name)),
+                        None => {
+                            problem = Some(format!("a sentinel does not know the master {:?}", self.name))
+                        }
                     }
                 }
                 Ok((_, Err(error))) => problem = Some(error.to_string()),
@@ -119,7 +121,14 @@ mod tests {
     fn an_answer_that_is_none_is_no_opinion() {
         let text = |s: &str| Value::BulkString(s.as_bytes().to_vec());
         let fields = |port: &str| {
-            Value::Array(vec![text("ip"), text("::1"), text("port"), text(port), text("config-epoch"), text("7")])
+            Value::Array(vec![
+                text("ip"),
+                text("::1"),
+                text("port"),
+                text(port),
+                text("config-epoch"),
+                text("7"),
+            ])
         };
         let node = Node { host: "::1".into(), port: 6379 };
         assert_eq!(opinion(&fields("6379")), Some(Opinion { master: node, epoch: 7 }));

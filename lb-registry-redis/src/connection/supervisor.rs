@@ -78,7 +78,8 @@ impl Supervisor {
                     let node = session.node.as_ref().map(ToString::to_string);
                     info!(node, "connected to Redis");
                     self.counters.connections.fetch_add(1, Ordering::Relaxed);
-                    self.publish.send_replace(Connected { session: Some(Arc::clone(&session)), last_error: None });
+                    self.publish
+                        .send_replace(Connected { session: Some(Arc::clone(&session)), last_error: None });
                     let since = Instant::now();
                     let why = self.guard(&session).await;
                     warn!(node, why, "the connection to Redis is replaced");

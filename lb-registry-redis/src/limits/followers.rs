@@ -68,7 +68,9 @@ impl Followers {
 
 impl Listeners {
     fn tell(&self, channel: &str, payload: &[u8]) {
-        let Some(remaining) = std::str::from_utf8(payload).ok().and_then(|ms| ms.parse().ok()) else { return };
+        let Some(remaining) = std::str::from_utf8(payload).ok().and_then(|ms| ms.parse().ok()) else {
+            return;
+        };
         let here: Vec<Arc<Listener>> = {
             let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             all.get(channel).into_iter().flatten().map(|(_, listener)| Arc::clone(listener)).collect()

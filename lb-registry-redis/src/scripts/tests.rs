@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lb_core::Limits;
 use lb_core::SeededRandom;
 use lb_core::limit::{LeaseRequest, SharedLimits, Terms};
-use lb_core::Limits;
 use lb_core::registry::Revision;
 use lb_testkit::redis::RedisServer;
 use redis::Value;
@@ -93,7 +93,11 @@ async fn writes_are_guarded_by_owner() {
     assert_eq!(bench.register("a", OTHER, 0, "any").await.0, Answer::Done);
     assert_eq!(bench.beat(5000, &[("a", MINE), ("b", MINE)]).await, [Answer::TakenOver, Answer::Absent]);
     assert_eq!(bench.register("a", MINE, 5000, "restore").await.0, Answer::TakenOver);
-    assert_eq!(bench.text(&["ZCARD", &bench.keys.expiries()]).await, "0", "a registered instance does not expire");
+    assert_eq!(
+        bench.text(&["ZCARD", &bench.keys.expiries()]).await,
+        "0",
+        "a registered instance does not expire"
+    );
     assert_eq!(bench.deregister("a", "").await, Answer::Done);
     assert_eq!(bench.deregister("a", "").await, Answer::Absent);
     assert_eq!(bench.beat(5000, &[("a", OTHER)]).await, [Answer::Removed], "who was deregistered is told");
@@ -109,7 +113,11 @@ async fn versions_grow_even_across_a_loss() {
     let (_, after) = bench.register("a", MINE, 0, "any").await;
     assert!(after > before, "{before} {after}");
     bench.text(&["SET", &bench.keys.version(), "9007199254740000"]).await;
-    assert_eq!(bench.register("a", MINE, 0, "any").await.1.get(), 9_007_199_254_740_001, "whatever the clock says");
+    assert_eq!(
+        bench.register("a", MINE, 0, "any").await.1.get(),
+        9_007_199_254_740_001,
+        "whatever the clock says"
+    );
 }
 
 #[tokio::test]
@@ -226,7 +234,11 @@ async fn a_quota_is_leased_at_its_rate_and_shared() {
         request
     };
     let start = tokio::time::Instant::now();
-    assert_eq!(one.lease("key", ask(500)).await.unwrap().requests, 500, "what has piled up, for who is alone");
+    assert_eq!(
+        one.lease("key", ask(500)).await.unwrap().requests,
+        500,
+        "what has piled up, for who is alone"
+    );
     let mut total = 0;
     while start.elapsed() < Duration::from_millis(500) {
         let lease = two.lease("key", ask(1000)).await.unwrap();
@@ -239,7 +251,10 @@ async fn a_quota_is_leased_at_its_rate_and_shared() {
     let mut back = ask(0);
     back.unused_requests = 10_000;
     one.lease("key", back).await.unwrap();
-    assert!(two.lease("key", ask(10_000)).await.unwrap().requests <= 250, "a fair part, and the pile has a bound");
+    assert!(
+        two.lease("key", ask(10_000)).await.unwrap().requests <= 250,
+        "a fair part, and the pile has a bound"
+    );
 
     // Tokens: more than can pile up is granted when the pile is full, and is owed.
     let terms = Terms::of(Limits::NONE.tokens_per_minute(6_000)).unwrap();

@@ -216,7 +216,10 @@ fn names(channels: &[Arc<str>]) -> Vec<&str> {
     channels.iter().map(|channel| &**channel).collect()
 }
 
-async fn in_time(bound: Duration, asking: impl Future<Output = redis::RedisResult<()>>) -> Result<(), String> {
+async fn in_time(
+    bound: Duration,
+    asking: impl Future<Output = redis::RedisResult<()>>,
+) -> Result<(), String> {
     match timeout(bound, asking).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
@@ -240,7 +243,8 @@ async fn moved(connected: &mut watch::Receiver<Connected>, node: &Node) -> Strin
         if connected.changed().await.is_err() {
             return std::future::pending().await;
         }
-        let elsewhere = connected.borrow().session.as_ref().and_then(|s| s.node.clone()).filter(|n| n != node);
+        let elsewhere =
+            connected.borrow().session.as_ref().and_then(|s| s.node.clone()).filter(|n| n != node);
         if let Some(other) = elsewhere {
             return format!("the master is {other} now");
         }
@@ -270,4 +274,3 @@ async fn cluster_nodes(link: &Link, seeds: &[Node]) -> Vec<Node> {
     nodes.dedup();
     nodes
 }
-

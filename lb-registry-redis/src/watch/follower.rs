@@ -229,7 +229,9 @@ impl<I: ServiceInstance> Follower<I> {
         let idle: Vec<_> = state
             .services
             .iter()
-            .filter(|(name, followed)| !watched.contains(*name) && followed.waiting.iter().all(oneshot::Sender::is_closed))
+            .filter(|(name, followed)| {
+                !watched.contains(*name) && followed.waiting.iter().all(oneshot::Sender::is_closed)
+            })
             .map(|(name, _)| Arc::clone(name))
             .collect();
         for name in idle {
@@ -334,7 +336,9 @@ impl<I: ServiceInstance> Follower<I> {
         for (name, followed) in &state.services {
             if followed.sync.version().is_some() && whom(&followed.sync) {
                 let (link, service, keys) = (self.link.clone(), Arc::clone(name), followed.keys.clone());
-                state.work.spawn(async move { Done::Polled { service, result: reading::version(&link, &keys).await } });
+                state.work.spawn(async move {
+                    Done::Polled { service, result: reading::version(&link, &keys).await }
+                });
             }
         }
     }
@@ -457,7 +461,8 @@ impl<I: ServiceInstance> Follower<I> {
         }
         // Outdated it cannot be: what is older than what is known was said to be rewound.
         let _ = self.catalog.reset_service(service, listing, now);
-        let heard: Vec<_> = heard.iter().flat_map(|message| self.translator.message(service, message)).collect();
+        let heard: Vec<_> =
+            heard.iter().flat_map(|message| self.translator.message(service, message)).collect();
         if !heard.is_empty() {
             self.catalog.apply(heard, now);
         }

@@ -75,7 +75,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_message_is_none() {
-        for payload in ["", "hello", "1 2 put 1 0", "1 2 put 9 0 a", "1 2 what 0 0 ", "2 1 unconf 0 0 ", "1 2 put 99999999999999999999 0 a", "-1 2 unconf 0 0 "] {
+        for payload in [
+            "",
+            "hello",
+            "1 2 put 1 0",
+            "1 2 put 9 0 a",
+            "1 2 what 0 0 ",
+            "2 1 unconf 0 0 ",
+            "1 2 put 99999999999999999999 0 a",
+            "-1 2 unconf 0 0 ",
+        ] {
             assert_eq!(Message::parse(payload.as_bytes()), None, "{payload:?}");
         }
         assert_eq!(

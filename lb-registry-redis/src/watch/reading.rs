@@ -26,7 +26,11 @@ pub(crate) struct Reading {
 }
 
 /// Reads a service in one step of the server.
-pub(crate) async fn read(link: &Link, keys: &ServiceKeys, expired_before: u64) -> Result<Reading, ConnectionError> {
+pub(crate) async fn read(
+    link: &Link,
+    keys: &ServiceKeys,
+    expired_before: u64,
+) -> Result<Reading, ConnectionError> {
     let mut pipeline = redis::pipe();
     pipeline.atomic();
     pipeline.cmd("MGET").arg(keys.version()).arg(keys.epoch()).arg(keys.config());

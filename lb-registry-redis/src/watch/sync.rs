@@ -116,7 +116,8 @@ impl Sync {
         let mut later = heard.into_iter().filter(|message| message.next > version);
         for message in later.by_ref() {
             if message.last != at {
-                self.state = State::Unread { heard: std::iter::once(message).chain(later).collect(), overflowed };
+                self.state =
+                    State::Unread { heard: std::iter::once(message).chain(later).collect(), overflowed };
                 return Some((apply, true));
             }
             at = message.next;

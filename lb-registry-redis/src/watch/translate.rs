@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use lb_core::ServiceInstance;
 use lb_core::registry::Override;
-use lb_core::registry::shared::{
-    Change, Codec, CodecError, Key, Listing, decode_config, decode_override,
-};
+use lb_core::registry::shared::{Change, Codec, CodecError, Key, Listing, decode_config, decode_override};
 
 use super::message::{Change as Told, Message};
 use super::reading::Reading;
@@ -130,7 +128,8 @@ mod tests {
         Translator { codec: Arc::new(JsonCodec) }
     }
 
-    const GOOD: &str = r#"7 00c0ffee00c0ffee.1 {"lb":1,"gen":"00c0ffee00c0ffee.1","state":"ready","instance":{"id":"a"}}"#;
+    const GOOD: &str =
+        r#"7 00c0ffee00c0ffee.1 {"lb":1,"gen":"00c0ffee00c0ffee.1","state":"ready","instance":{"id":"a"}}"#;
 
     #[test]
     fn what_cannot_be_read_says_so_and_the_rest_is_read() {
@@ -161,7 +160,8 @@ mod tests {
     #[test]
     fn an_expired_instance_that_nobody_reaped_is_left_out() {
         let instances = vec![(b"a".to_vec(), GOOD.as_bytes().to_vec())];
-        let reading = Reading { version: 9, instances, expired: vec![(b"a".to_vec(), 1)], ..Reading::default() };
+        let reading =
+            Reading { version: 9, instances, expired: vec![(b"a".to_vec(), 1)], ..Reading::default() };
         assert_eq!(translator().reading(&"s".into(), &reading, 0).1.items.len(), 0);
     }
 }

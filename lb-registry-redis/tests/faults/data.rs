@@ -29,7 +29,12 @@ async fn what_is_announced_is_back_after_a_restart_without_data() {
     redis.kill9();
     fleet.is_stale_within(6 * SECOND).await;
     redis.restart().await.unwrap();
-    took("kill -9, data lost", "announced again", server_has(&redis, &ALL, BACK + SECOND).await, BACK + SECOND);
+    took(
+        "kill -9, data lost",
+        "announced again",
+        server_has(&redis, &ALL, BACK + SECOND).await,
+        BACK + SECOND,
+    );
     fleet.is_live_within(6 * SECOND).await;
     fleet.end(&redis).await;
 }
@@ -97,9 +102,8 @@ async fn a_history_that_went_back_is_taken_over() {
     redis.cli(&["HDEL", INSTANCES, "r"]).await.unwrap();
     redis.cli(&["SET", VERSION, "1000"]).await.unwrap();
     let bound = 6 * SECOND;
-    let rewound = lb_testkit::eventually("a rewound history", bound, || {
-        (fleet.b.status().rewinds > 0).then_some(())
-    });
+    let rewound =
+        lb_testkit::eventually("a rewound history", bound, || (fleet.b.status().rewinds > 0).then_some(()));
     took("history went back", "noticed", rewound.await.unwrap().1, bound);
     assert!(fleet.watch.current().revision >= before, "revisions never go back");
     took("history went back", "converged", fleet.converges("t", 3 * SECOND).await, 3 * SECOND);

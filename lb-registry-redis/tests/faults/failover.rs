@@ -24,7 +24,12 @@ async fn a_killed_master_is_left_for_the_promoted_one() {
     old.kill9();
     let (new, promoted) = redis.promoted(old, 20 * SECOND).await.unwrap();
     println!("kill -9 master: promoted after {promoted:.0?}");
-    took("kill -9 master", "converged after the promotion", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
+    took(
+        "kill -9 master",
+        "converged after the promotion",
+        fleet.converges("r", 4 * SECOND).await,
+        4 * SECOND,
+    );
     server_has(new, &["r", "x", "y", "z"], BACK).await;
     fleet.end(new).await;
 }
@@ -68,7 +73,8 @@ async fn a_planned_failover_is_followed_and_what_is_announced_survives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_node_that_hangs_and_comes_back_is_used_again() {
     let redis = RedisCluster::start().await.unwrap();
-    let hosts: Vec<_> = redis.urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
+    let hosts: Vec<_> =
+        redis.urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
     let fleet = Fleet::start(&format!("redis+cluster://{}", hosts.join(","))).await;
     for node in redis.nodes() {
         node.stop();

@@ -36,8 +36,12 @@ pub(crate) struct Callers {
 impl Callers {
     fn start(lb: LoadBalancer<Instance>) -> Self {
         let (stop, failed, calls, slow) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        let (ends, failures, count, slowest): (Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>, Arc<AtomicU64>) =
-            (Arc::clone(&stop), Arc::clone(&failed), Arc::clone(&calls), Arc::clone(&slow));
+        let (ends, failures, count, slowest): (
+            Arc<AtomicBool>,
+            Arc<AtomicU64>,
+            Arc<AtomicU64>,
+            Arc<AtomicU64>,
+        ) = (Arc::clone(&stop), Arc::clone(&failed), Arc::clone(&calls), Arc::clone(&slow));
         let task = tokio::spawn(async move {
             while !ends.load(Ordering::Relaxed) {
                 let start = std::time::Instant::now();
@@ -78,10 +82,7 @@ impl Fleet {
         Self::with(builder(url), builder(url)).await
     }
 
-    pub(crate) async fn with(
-        a: RedisRegistryBuilder<Instance>,
-        b: RedisRegistryBuilder<Instance>,
-    ) -> Self {
+    pub(crate) async fn with(a: RedisRegistryBuilder<Instance>, b: RedisRegistryBuilder<Instance>) -> Self {
         let (a, b) = (a.connect().await.unwrap(), b.connect().await.unwrap());
         let mut announced = Vec::new();
         for id in ["x", "y", "z"] {
@@ -112,7 +113,8 @@ impl Fleet {
     /// Waits until exactly these are in the view, and none is suspect; how long that took.
     pub(crate) async fn sees(&self, ids: &[&str], bound: Duration) -> Duration {
         let what = format!("a view of {ids:?}");
-        let seen = eventually(&what, bound, || (self.view() == ids && self.suspects() == 0).then_some(())).await;
+        let seen =
+            eventually(&what, bound, || (self.view() == ids && self.suspects() == 0).then_some(())).await;
         match seen {
             Ok((_, took)) => took,
             Err(error) => panic!(
@@ -129,7 +131,10 @@ impl Fleet {
     }
 
     pub(crate) async fn is_stale_within(&self, bound: Duration) -> Duration {
-        eventually("a registry that says it is stale", bound, || (!self.is_live()).then_some(())).await.unwrap().1
+        eventually("a registry that says it is stale", bound, || (!self.is_live()).then_some(()))
+            .await
+            .unwrap()
+            .1
     }
 
     /// Registers one through `a` and waits until `b` sees it and is live; the whole way works. How long that took.
@@ -152,11 +157,12 @@ impl Fleet {
 
     /// What was called did not notice, and what is seen is what the server holds.
     pub(crate) async fn end(mut self, server: &RedisServer) {
-        let listing = eventually_async("a view that is the server's listing", Duration::from_secs(12), async || {
-            let listed = listing(server).await;
-            let seen: BTreeSet<String> = self.view().into_iter().collect();
-            (listed == seen && self.suspects() == 0 && self.is_live()).then_some(())
-        });
+        let listing =
+            eventually_async("a view that is the server's listing", Duration::from_secs(12), async || {
+                let listed = listing(server).await;
+                let seen: BTreeSet<String> = self.view().into_iter().collect();
+                (listed == seen && self.suspects() == 0 && self.is_live()).then_some(())
+            });
         if let Err(error) = listing.await {
             panic!("{error}: {:?} and {:?}; {:?}", listing_text(server).await, self.view(), self.b.status());
         }
@@ -179,9 +185,7 @@ async fn listing_text(server: &RedisServer) -> String {
 pub(crate) async fn server_has(server: &RedisServer, ids: &[&str], bound: Duration) -> Duration {
     let wanted: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let what = format!("{ids:?} on the server");
-    let there = eventually_async(&what, bound, async || {
-        (listing(server).await == wanted).then_some(())
-    });
+    let there = eventually_async(&what, bound, async || (listing(server).await == wanted).then_some(()));
     match there.await {
         Ok((_, took)) => took,
         Err(error) => panic!("{error}; there is {:?}", listing(server).await),

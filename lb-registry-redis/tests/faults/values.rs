@@ -19,7 +19,10 @@ async fn a_value_that_cannot_be_read_is_left_out_and_counted() {
         redis.cli(&["HSET", INSTANCES, id, value]).await.unwrap();
     }
     // Longer than an argument of a program may be, so not by `redis-cli`.
-    let script = format!("return redis.call('HSET', KEYS[1], 'bad-4', '7 00c0ffee00c0ffee.1 ' .. string.rep('[', {}))", huge.len());
+    let script = format!(
+        "return redis.call('HSET', KEYS[1], 'bad-4', '7 00c0ffee00c0ffee.1 ' .. string.rep('[', {}))",
+        huge.len()
+    );
     redis.cli(&["EVAL", &script, "1", INSTANCES]).await.unwrap();
     redis.cli(&["INCR", VERSION]).await.unwrap();
     for garbage in ["", "hello", "1 2 put 9 9 x", "99999999999999999 1 put 0 0 "] {
@@ -62,9 +65,8 @@ async fn a_burst_is_followed_to_its_end() {
         written.unwrap();
     }
     let bound = 6 * SECOND;
-    let seen = lb_testkit::eventually("the last of each", bound, || {
-        (fleet.view().len() == 203).then_some(())
-    });
+    let seen =
+        lb_testkit::eventually("the last of each", bound, || (fleet.view().len() == 203).then_some(()));
     took("2,000 writes at once", "seen", seen.await.unwrap().1, bound);
     fleet.end(&redis).await;
 }

@@ -171,10 +171,13 @@ async fn tend(store: Arc<dyn SharedLimits>, state: Arc<State>) {
             }
             failed => {
                 if !away {
-                    let why = failed.map_or_else(|_| "no answer in time".to_owned(), |r| match r {
-                        Ok(_) => String::new(),
-                        Err(error) => error.to_string(),
-                    });
+                    let why = failed.map_or_else(
+                        |_| "no answer in time".to_owned(),
+                        |r| match r {
+                            Ok(_) => String::new(),
+                            Err(error) => error.to_string(),
+                        },
+                    );
                     warn!(key = %state.key, why, "the shared quota cannot be asked; going by the fair share");
                 }
                 state.unanswered();

@@ -258,7 +258,11 @@ impl State {
         }
         let short = lease.requests < request.requests || lease.tokens < request.tokens;
         self.short.store(short, Relaxed);
-        let next = if short { Instant::now() + lease.ask_again.max(Duration::from_millis(1)) } else { asked + terms.horizon };
+        let next = if short {
+            Instant::now() + lease.ask_again.max(Duration::from_millis(1))
+        } else {
+            asked + terms.horizon
+        };
         if let Some(again) = self.time(next) {
             self.again.store(again.as_nanos(), Relaxed);
         }
@@ -301,7 +305,9 @@ fn share(limits: Limits, sharers: u32) -> Limits {
     let sharers = sharers.max(1);
     Limits {
         concurrency: None,
-        requests_per_minute: limits.requests_per_minute.map(|n| if n == 0 { 0 } else { (n / sharers).max(1) }),
+        requests_per_minute: limits
+            .requests_per_minute
+            .map(|n| if n == 0 { 0 } else { (n / sharers).max(1) }),
         tokens_per_minute: limits
             .tokens_per_minute
             .map(|n| if n == 0 { 0 } else { (n / u64::from(sharers)).max(1) }),

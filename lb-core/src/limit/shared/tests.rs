@@ -42,7 +42,8 @@ impl SharedLimits for Bucket {
         }
         let now = Instant::now();
         let elapsed = inner.at.map_or(Duration::from_secs(1), |at| now - at);
-        inner.level = (inner.level + elapsed.as_secs_f64() * 100.0 + request.unused_requests as f64).min(50.0);
+        inner.level =
+            (inner.level + elapsed.as_secs_f64() * 100.0 + request.unused_requests as f64).min(50.0);
         inner.at = Some(now);
         inner.returned += request.unused_requests;
         let granted = request.requests.min(inner.level as u64);
