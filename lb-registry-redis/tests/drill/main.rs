@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lb_core::registry::shared::RemovalPolicy;
 use lb_core::{Instance, ServiceRegistry};
-use lb_registry_redis::{RedisRegistry, RedisRegistryBuilder};
+use lb_registry_redis::{RedisRegistry, RedisRegistryBuilder, Timeouts};
 use lb_testkit::redis::RedisServer;
 use lb_testkit::schedule::{Backend, Bounds, Drill, SERVICE, Settings};
 use lb_testkit::{Error, Result};
@@ -61,7 +61,10 @@ async fn listing(server: &RedisServer) -> Result<BTreeMap<String, u32>> {
 
 fn builder(url: &str) -> Result<RedisRegistryBuilder<Instance>> {
     let removal = RemovalPolicy::for_ttl(TTL).with_grace(GRACE);
-    Ok(RedisRegistry::builder(url).map_err(failed)?.ttl(TTL).removal(removal))
+    // What somebody deletes by hand, without a word, is noticed when everything is read again. That is once a minute,
+    // unless one has no minute.
+    let timeouts = Timeouts::default().resync(Duration::from_secs(10));
+    Ok(RedisRegistry::builder(url).map_err(failed)?.ttl(TTL).removal(removal).timeouts(timeouts))
 }
 
 /// The drill of a registry at one URL, with two others that write by another.
