@@ -1,7 +1,6 @@
 //! The task that keeps a session up: [`Supervisor`].
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lb_core::RandomSource;
@@ -14,7 +13,7 @@ use tracing::{info, warn};
 use super::address::{Node, Topology};
 use super::dial::{Dial, error_of};
 use super::error::ConnectionError;
-use super::link::{Connected, LinkCounters};
+use super::link::Connected;
 use super::sentinel::Sentinels;
 use super::session::{Request, Session};
 
@@ -44,7 +43,6 @@ pub(super) struct Supervisor {
     random: Arc<dyn RandomSource>,
     publish: watch::Sender<Connected>,
     complaints: mpsc::UnboundedReceiver<Complaint>,
-    counters: Arc<LinkCounters>,
     sessions: u64,
 }
 
@@ -56,7 +54,6 @@ impl Supervisor {
         random: Arc<dyn RandomSource>,
         publish: watch::Sender<Connected>,
         complaints: mpsc::UnboundedReceiver<Complaint>,
-        counters: Arc<LinkCounters>,
     ) -> Self {
         let who = match topology {
             Topology::Standalone(node) => Who::One(node),
@@ -66,7 +63,7 @@ impl Supervisor {
                 Who::Sentinels(Sentinels::new(sentinels, master, dial.with_login(user, password)))
             }
         };
-        Self { who, dial, random, publish, complaints, counters, sessions: 0 }
+        Self { who, dial, random, publish, complaints, sessions: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -77,7 +74,6 @@ impl Supervisor {
                     let session = Arc::new(session);
                     let node = session.node.as_ref().map(ToString::to_string);
                     info!(node, "connected to Redis");
-                    self.counters.connections.fetch_add(1, Ordering::Relaxed);
                     self.publish
                         .send_replace(Connected { session: Some(Arc::clone(&session)), last_error: None });
                     let since = Instant::now();

@@ -245,6 +245,14 @@ impl<I: ServiceInstance> Follower<I> {
             }
             state.health.met(&Need::Service(name));
         }
+        if self.catalog.freshness() == Freshness::Live {
+            // From a cache, and nobody has asked for it: it is not kept up to date.
+            for name in self.catalog.services() {
+                if !state.services.contains_key(&*name) {
+                    self.catalog.let_go(&name);
+                }
+            }
+        }
         if state.services.is_empty() {
             // Nobody listens, and nobody needs to.
             state.health.met(&Need::Subscription);
