@@ -6,6 +6,9 @@
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
 #[doc = "[operations]: operations"]
+#[doc = "[quotas]: quotas"]
+#[doc = "[etcd]: crate#a-fleet-that-shares-a-registry-in-etcd"]
+#[doc = "[secrets]: secrets"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
@@ -19,8 +22,21 @@ pub mod operations {}
 #[doc = include_str!("../docs/chapters/health.md")]
 pub mod health {}
 
+#[doc = include_str!("../docs/chapters/quotas.md")]
+pub mod quotas {}
+
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}
+
+#[cfg(feature = "etcd")]
+#[doc = include_str!("../docs/chapters/etcd.md")]
+pub mod etcd {}
+
+#[doc = include_str!("../docs/operations/etcd.md")]
+pub mod operations_etcd {}
+
+#[doc = include_str!("../docs/chapters/secrets.md")]
+pub mod secrets {}
 
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]

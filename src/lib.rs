@@ -9,15 +9,16 @@ mod balancer;
 pub mod docs;
 
 pub use balancer::LoadBalancer;
-pub use lb_core::limit::QuotaHint;
+pub use lb_core::limit::{QuotaHint, QuotaSource, QuotaStatus};
 pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
     Attempt, Builder, ByError, CallOptions, CallReport, Cause, CheckFailed, Classifier, Classify,
     ConfigError, Error, Failure, FailureKind, FailurePercentageEjection, HealthCheck, HealthCheckConfig,
     HedgeConfig, Instance, Limits, OutlierDetection, PickError, Picked, RegistryError, RequestError,
-    RetryBudgetConfig, Scope, Service, ServiceConfig, ServiceConfigBuilder, ServiceInstance, ServiceRegistry,
-    SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced, Trail, Unavailable, Why,
+    RetryBudgetConfig, Scope, Secret, SecretError, SecretValue, Service, ServiceConfig, ServiceConfigBuilder,
+    ServiceInstance, ServiceRegistry, SlowStart, StrategySpec, SuccessRateEjection, TcpConnect, Traced,
+    Trail, Unavailable, Why,
 };
 #[cfg(feature = "memory")]
 pub use lb_registry_memory::MemoryRegistry;
@@ -34,7 +35,7 @@ pub mod registry {
     pub use lb_core::registry::*;
 }
 
-/// A registry in etcd, which a fleet shares. The chapter [on etcd](docs::etcd) tells how to use it.
+/// A registry in etcd, which a fleet shares. `docs/chapters/etcd.md` tells how to use it.
 #[cfg(feature = "etcd")]
 pub mod etcd {
     pub use lb_registry_etcd::*;
@@ -44,6 +45,11 @@ pub mod etcd {
 pub mod strategy {
     pub use lb_core::strategy::*;
     pub use lb_strategies::*;
+}
+
+/// What providers say of quotas in headers and bodies, for classifiers and closures of your own.
+pub mod headers {
+    pub use lb_core::headers::*;
 }
 
 /// Quotas: what authors of limiters need.
@@ -83,6 +89,6 @@ pub mod prelude {
     pub use lb_core::registry::{Override, RegistryError, Revision};
     pub use lb_core::{
         CallOptions, Classifier, Classify, Error, Failure, FailureKind, Instance, Limits, Picked,
-        RequestError, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
+        RequestError, Secret, Service, ServiceConfig, ServiceInstance, ServiceRegistry,
     };
 }

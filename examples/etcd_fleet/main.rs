@@ -99,8 +99,8 @@ async fn run(args: Args) -> Result<bool> {
     view.rest(args.pause).await;
 
     println!("-- b leaves: it drains, and then goes");
-    b.leave().await?;
-    view.until("b has gone", |s| s.entries.get("b").is_none()).await?;
+    let (left, seen) = tokio::join!(b.leave(), view.until("b has gone", |s| s.entries.get("b").is_none()));
+    left.and(seen)?;
 
     println!("-- d joins");
     let d = fleet.start("d")?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
+use crate::secret::Secret;
 
 /// Everything needed to call one provider of a service: a host of a microservice, or one key at one vendor of a
 /// language model.
@@ -105,6 +106,9 @@ pub struct Instance {
     /// Free-form labels. The balancer does not read them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// Keys, passwords and tokens, by what they are for. The balancer does not read them. They travel as references.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 const fn one() -> u32 {
@@ -123,6 +127,7 @@ impl Instance {
             limits: Limits::NONE,
             quota_group: None,
             metadata: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         }
     }
 
@@ -160,6 +165,17 @@ impl Instance {
     pub fn with_quota_group(mut self, group: impl Into<String>) -> Self {
         self.quota_group = Some(group.into());
         self
+    }
+
+    /// Adds a secret, or replaces the one of that name: `instance.with_secret("api_key", Secret::env("OPENAI_KEY"))`.
+    pub fn with_secret(mut self, name: impl Into<String>, secret: Secret) -> Self {
+        self.secrets.insert(name.into(), secret);
+        self
+    }
+
+    /// The secret of that name.
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
     }
 
     /// Adds a label, or replaces the one of that key.

@@ -11,12 +11,13 @@
 //!
 //! | Floor | What | Where |
 //! |---|---|---|
-//! | Seams | what can be balanced over | [`ServiceInstance`], [`Instance`], [`Limits`] |
+//! | Seams | what can be balanced over | [`ServiceInstance`], [`Instance`], [`Limits`], [`Secret`] |
 //! | | where instances and configuration live | [`registry`] |
 //! | | how to choose | [`strategy`] |
 //! | | what a failure means | [`failure`], [`RequestError`] |
 //! | | how quotas are kept | [`limit`] |
 //! | | whether an instance is well | [`HealthCheck`] |
+//! | | what providers say of them | [`headers`] |
 //! | Engine | runs calls: awaits, sleeps, ends attempts | [`LoadBalancer`], [`Service`], [`Picked`], [`CallOptions`], [`Error`] |
 //! | Decisions | who is in the set, who is picked, what an outcome means for whom | [`pool`], [`member`] |
 //! | | what a call does next | [`plan`] |
@@ -30,6 +31,7 @@ pub mod config;
 mod engine;
 mod error;
 pub mod failure;
+pub mod headers;
 pub mod health;
 mod hedge;
 mod instance;
@@ -43,6 +45,7 @@ pub mod pool;
 mod random;
 pub mod registry;
 mod request_error;
+mod secret;
 mod signal;
 pub mod strategy;
 #[cfg(feature = "testing")]
@@ -65,5 +68,6 @@ pub use options::CallOptions;
 pub use random::{RandomSource, SeededRandom, ThreadRandom};
 pub use registry::{RegistryError, ServiceRegistry};
 pub use request_error::RequestError;
+pub use secret::{Secret, SecretError, SecretValue};
 pub use time::{Clock, Time};
 pub use trail::{Attempt, Trail, Why};

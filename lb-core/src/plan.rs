@@ -11,7 +11,7 @@ use crate::instance::ServiceInstance;
 use crate::member::Member;
 use crate::pool::{NoPick, Pool, backoff};
 use crate::random::RandomSource;
-use crate::strategy::Exclusions;
+use crate::strategy::{Exclusions, Outcome};
 use crate::time::Time;
 
 /// What to do next.
@@ -229,10 +229,17 @@ impl RetryPlan {
         AttemptLimit::new(self.policy.attempt_timeout, self.deadline, now)
     }
 
-    /// Whether an attempt that the deadline cut off had a fair chance, so that it counts as a timeout of the
-    /// instance: at least half of the time that the whole call had.
-    pub fn deadline_is_timeout(&self, elapsed: Duration) -> bool {
-        self.policy.deadline.is_none_or(|deadline| elapsed * 2 >= deadline)
+    /// What a failed attempt counts as. `ended_by`: the limit that ended it, if it was not the instance that did.
+    ///
+    /// An attempt that the call's deadline cut off before it had a fair chance, which is half of the time that the whole
+    /// call had, says nothing of the instance: it counts as cancelled.
+    pub fn outcome(&self, failure: Failure, elapsed: Duration, ended_by: Option<AttemptLimit>) -> Outcome {
+        let by_deadline = ended_by.is_some_and(|limit| limit.is_deadline);
+        if by_deadline && self.policy.deadline.is_some_and(|deadline| elapsed * 2 < deadline) {
+            Outcome::cancelled(elapsed)
+        } else {
+            Outcome::failure(failure, elapsed)
+        }
     }
 
     /// The attempt on `member` failed.
@@ -283,7 +290,10 @@ impl RetryPlan {
             pool.budget().refund();
         }
         if why == NoPick::NoneEligible && !self.exclusions.is_empty() {
-            return self.end_round(pool, now, random);
+            return match self.wait_for_untried(pool, now) {
+                Some(wait) => wait,
+                None => self.end_round(pool, now, random),
+            };
         }
         if why == NoPick::NoneEligible
             && let Some(at) = pool.all_unusable(now)
@@ -310,6 +320,17 @@ impl RetryPlan {
         // Somebody who is available and yet was not picked was taken by another call just now: look again soon.
         let until = if at <= now { now + LOOK_AGAIN } else { at.min(limit) };
         Next::Wait { until, wakes: true }
+    }
+
+    /// Where somebody whom this round has not tried will have room before the round would begin anew: waits for that.
+    fn wait_for_untried<I: ServiceInstance>(&mut self, pool: &Pool<I>, now: Time) -> Option<Next> {
+        let at = pool.untried_available_at(&self.exclusions, self.cost, now)?;
+        let until = if at <= now { now + LOOK_AGAIN } else { at };
+        let shortest_backoff = self.policy.retry_delay.mul_f64(1.0 - self.policy.jitter);
+        if until > now + shortest_backoff || until >= self.gives_up_waiting_at(now) {
+            return None;
+        }
+        Some(Next::Wait { until, wakes: true })
     }
 
     /// Everybody has had a try: wait, then begin anew with all.

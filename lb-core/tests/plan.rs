@@ -170,8 +170,13 @@ fn what_ends_an_attempt() {
     let limit = |at, is_deadline| Some(AttemptLimit { at, is_deadline });
     assert_eq!(plan.started(START), limit(START + 3 * SECOND, false));
     assert_eq!(plan.started(START + 3 * SECOND), limit(START + 5 * SECOND, true));
-    assert!(!plan.deadline_is_timeout(2 * SECOND), "two of five seconds are no fair chance");
-    assert!(plan.deadline_is_timeout(3 * SECOND));
+    let outcome = |elapsed, ended_by| plan.outcome(Failure::timeout(), elapsed, ended_by);
+    let deadline = limit(START + 5 * SECOND, true);
+    assert!(outcome(2 * SECOND, deadline).is_lower_bound(), "two of five seconds are no fair chance");
+    assert!(outcome(3 * SECOND, deadline).as_failure().is_some());
+    for other in [None, limit(START + 3 * SECOND, false)] {
+        assert!(outcome(2 * SECOND, other).as_failure().is_some(), "the deadline did not end it: {other:?}");
+    }
     assert_eq!(RetryPlan::new(CallPolicy::of(&config().build().unwrap()), START).started(START), None);
 }
 

@@ -1,29 +1,36 @@
 //! How a registry is set up and connected: [`EtcdRegistryBuilder`].
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use lb_core::registry::shared::{Catalog, CatalogOptions, Codec, RemovalPolicy, RuntimeClock};
+use lb_core::registry::shared::{
+    Announcer, Catalog, CatalogOptions, Codec, DiskCache, KeeperOptions, Leases, RemovalPolicy, RuntimeClock,
+};
 use lb_core::{Clock, RandomSource, SeededRandom, ServiceInstance, ThreadRandom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::announce::{Announcements, Own};
 use crate::client::{EtcdError, EtcdErrorKind, Pool, Settings, Tls};
 use crate::codec::NativeCodec;
-use crate::intake::{Intake, Own};
-use crate::keeper::{KeeperHandle, Keeping, tend};
+use crate::intake::{Intake, Progress};
 use crate::keys::{DEFAULT_PREFIX, Keys};
 use crate::registry::{EtcdRegistry, Inner, Tasks};
 use crate::store::Store;
 use crate::watch::{Follow, Sink, Timing};
 
+/// No request is given less time than this, however short the time-to-live is.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
+
 /// What [`connect`](EtcdRegistryBuilder::connect) does if etcd cannot be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenDown {
-    /// It fails after the initial timeout, unless a disk cache knows something.
+    /// It fails after the initial timeout, unless there is a [disk cache](EtcdRegistryBuilder::cache) to begin with.
     #[default]
     Fail,
     /// It waits for as long as it takes. What can never succeed (a password that is not accepted) fails all the same.
@@ -66,6 +73,7 @@ pub struct EtcdRegistryBuilder<I> {
     initial_timeout: Duration,
     when_down: WhenDown,
     timing: Timing,
+    cache: Option<PathBuf>,
 }
 
 impl<I: ServiceInstance + Serialize + DeserializeOwned> EtcdRegistryBuilder<I> {
@@ -88,6 +96,7 @@ impl<I: ServiceInstance + Serialize + DeserializeOwned> EtcdRegistryBuilder<I> {
             initial_timeout: Duration::from_secs(5),
             when_down: WhenDown::default(),
             timing: Timing::default(),
+            cache: None,
         }
     }
 }
@@ -131,7 +140,8 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
         self
     }
 
-    /// How long a write may take, all members that are tried included. Default 5 s. One member is given 2 s at most.
+    /// How long a write may take, all members that are tried included. Default 5 s. One member is given 2 s at most, less
+    /// if the time-to-live is below 12 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.settings.request = timeout;
         self.settings.attempt = self.settings.attempt.min(timeout);
@@ -170,6 +180,14 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
         self
     }
 
+    /// Keeps what is known in this file, for a start while etcd is away: then [`connect`](Self::connect) succeeds after the
+    /// initial timeout with what the file holds, and snapshots say [`ColdCache`](lb_core::registry::Freshness::ColdCache)
+    /// until etcd is there. Each registry needs a file of its own. Default none.
+    pub fn cache(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache = Some(path.into());
+        self
+    }
+
     /// How often everything is listed and compared with what is known, to be safe from whatever a watch may miss; each
     /// time 20 % shorter or longer, by chance. Default 5 min.
     pub fn anti_entropy(mut self, period: Duration) -> Self {
@@ -190,50 +208,61 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
     ///
     /// A setting cannot be used, etcd does not accept the user, or none of the endpoints could be reached within
     /// [`initial_timeout`](Self::initial_timeout) and [`when_down`](Self::when_down) does not say to go on.
-    pub async fn connect(self) -> Result<EtcdRegistry<I>, EtcdError> {
+    pub async fn connect(mut self) -> Result<EtcdRegistry<I>, EtcdError> {
+        // A member that hangs must be left before the next sign of life is due.
+        let attempt = (self.ttl / 6).max(LEAST_ATTEMPT);
+        self.settings.attempt = self.settings.attempt.min(attempt);
         let pool = Arc::new(Pool::new(self.endpoints, self.settings, &*self.random)?);
         let clock = RuntimeClock::start();
         let removal = self.removal.unwrap_or_else(|| RemovalPolicy::for_ttl(self.ttl));
         let catalog = Catalog::new(self.catalog.with_removal(removal), SystemTime::now());
         let store = Arc::new(Store { pool: Arc::clone(&pool), keys: self.keys.clone() });
-        let keeping = Arc::new(Keeping::new(
+        let own = Arc::new(Own::default());
+        let tasks = Arc::new(Tasks(OnceLock::new()));
+        let announcements = Announcements::new(
             Arc::clone(&store),
             Arc::clone(&self.codec),
             catalog.clone(),
-            Arc::clone(&self.random),
+            Arc::clone(&own),
             self.ttl,
-        ));
-        let keeper = KeeperHandle::new(Arc::clone(&keeping));
-        let own: Arc<dyn Own> = Arc::clone(&keeping) as Arc<dyn Own>;
+            Arc::downgrade(&tasks),
+        );
+        let keeper = KeeperOptions::new(Leases::Shared, self.ttl).draining_first();
+        let random = Arc::clone(&self.random);
+        let announcer = Arc::new(Announcer::spawn(announcements, keeper, catalog.clone(), random));
+        own.tell(&announcer);
         let intake =
             Arc::new(Intake::new(catalog.clone(), self.keys.clone(), Arc::clone(&self.codec), clock, own));
         let mut progress = intake.progress();
         let sink: Arc<dyn Sink> = intake;
         let follow = Follow::new(pool, self.keys.range(), sink, Arc::clone(&self.random), self.timing);
 
-        // The tasks end with `keeper`, also if this future is dropped while it waits.
-        tokio::spawn(tend(keeping));
+        // They end with `tasks`, also if this future is dropped while it waits.
         let following = tokio::spawn(follow.run()).abort_handle();
         let expiring = tokio::spawn(expire(catalog.clone(), clock)).abort_handle();
-        keeper.own(Tasks(vec![following, expiring]));
+        let mut running = vec![following, expiring];
+        let cache = self.cache.map(|path| {
+            Arc::new(DiskCache::with_codec(
+                path,
+                format!("etcd, {}", self.keys.root()),
+                Arc::clone(&self.codec),
+            ))
+        });
+        if let Some(cache) = &cache {
+            running.push(tokio::spawn(Arc::clone(cache).keep(&catalog)).abort_handle());
+        }
+        tasks.0.get_or_init(|| running);
 
-        let first = async {
-            let done = |progress: &crate::intake::Progress| {
-                progress.following || progress.error.as_ref().is_some_and(|error| is_final(error.kind()))
-            };
-            match progress.wait_for(done).await {
-                Ok(progress) if progress.following => Ok(()),
-                Ok(progress) => Err(progress.error.clone()),
-                Err(_) => Err(None),
-            }
-        };
-        let outcome = match self.when_down {
-            WhenDown::Wait => first.await,
-            WhenDown::Fail | WhenDown::Go => match timeout(self.initial_timeout, first).await {
+        let first = until_following(&mut progress);
+        let outcome = if self.when_down == WhenDown::Wait && cache.is_none() {
+            first.await
+        } else {
+            match timeout(self.initial_timeout, first).await {
                 Ok(outcome) => outcome,
-                Err(_) if self.when_down == WhenDown::Go => Ok(()),
+                Err(_) if restore(cache, &catalog, clock).await || self.when_down == WhenDown::Go => Ok(()),
+                Err(_) if self.when_down == WhenDown::Wait => until_following(&mut progress).await,
                 Err(_) => Err(progress.borrow().error.clone()),
-            },
+            }
         };
         if let Err(error) = outcome {
             return Err(error.unwrap_or_else(|| {
@@ -242,8 +271,40 @@ impl<I: ServiceInstance> EtcdRegistryBuilder<I> {
             }));
         }
         let (codec, random) = (self.codec, self.random);
-        let inner = Inner { catalog, store, codec, clock, random, keeper, progress };
+        let inner = Inner { catalog, store, codec, clock, random, announcer, progress, _tasks: tasks };
         Ok(EtcdRegistry { inner: Arc::new(inner) })
+    }
+}
+
+/// Waits until everything has been listed, or until it is clear that it never will be.
+async fn until_following(progress: &mut watch::Receiver<Progress>) -> Result<(), Option<EtcdError>> {
+    let done = |progress: &Progress| {
+        progress.following || progress.error.as_ref().is_some_and(|error| is_final(error.kind()))
+    };
+    match progress.wait_for(done).await {
+        Ok(progress) if progress.following => Ok(()),
+        Ok(progress) => Err(progress.error.clone()),
+        Err(_) => Err(None),
+    }
+}
+
+/// Begins with what the cache holds. Whether it holds something.
+async fn restore<I: ServiceInstance>(
+    cache: Option<Arc<DiskCache<I>>>,
+    catalog: &Catalog<I>,
+    clock: RuntimeClock,
+) -> bool {
+    let Some(cache) = cache else { return false };
+    match tokio::task::spawn_blocking(move || cache.load()).await {
+        Ok(Ok(Some(cached))) => {
+            tracing::warn!(written = ?cached.written, "etcd cannot be reached; beginning with the disk cache");
+            catalog.restore(cached.image, clock.now())
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the disk cache is not used");
+            false
+        }
+        Ok(Ok(None)) | Err(_) => false,
     }
 }
 

@@ -12,6 +12,7 @@ use lb_core::registry::shared::{
 use lb_core::{Clock, ServiceInstance};
 use tokio::sync::watch;
 
+use crate::announce::{Own, Sight};
 use crate::client::EtcdError;
 use crate::keys::{Key, Keys};
 use crate::watch::{Change, Kv, Sink, Why};
@@ -25,21 +26,13 @@ pub(crate) struct Progress {
     pub(crate) error: Option<EtcdError>,
 }
 
-/// Told about keys that this process cares for.
-pub(crate) trait Own: Send + Sync {
-    /// The key of an instance was written (`now`: its value and lease) or deleted.
-    fn touched(&self, service: &str, id: &str, now: Option<(&[u8], i64)>);
-    /// These are all instances that there are.
-    fn listed(&self, there: &dyn Fn(&str, &str) -> bool);
-}
-
 /// Decodes what is heard of etcd and hands it to the catalog. One value that cannot be read harms nobody else.
 pub(crate) struct Intake<I> {
     catalog: Catalog<I>,
     keys: Keys,
     codec: Arc<dyn Codec<I>>,
     clock: RuntimeClock,
-    own: Arc<dyn Own>,
+    own: Arc<Own<I>>,
     progress: watch::Sender<Progress>,
     state: Mutex<State<I>>,
 }
@@ -78,7 +71,7 @@ impl<I: ServiceInstance> Intake<I> {
         keys: Keys,
         codec: Arc<dyn Codec<I>>,
         clock: RuntimeClock,
-        own: Arc<dyn Own>,
+        own: Arc<Own<I>>,
     ) -> Self {
         let (progress, _) = watch::channel(Progress::default());
         let state = State { listing: Vec::new(), listed: HashMap::new(), lasting: HashMap::new() };
@@ -93,10 +86,15 @@ impl<I: ServiceInstance> Intake<I> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the instances of a service are looked at: those that are kept, and those among which one is ours.
+    fn wants(&self, service: &str) -> bool {
+        self.catalog.keeps(service) || self.own.has(service)
+    }
+
     /// What a key that was written says; `None` if it is not for the catalog.
     fn read(&self, kv: &Kv, lasting: &mut Lasting) -> Option<core::Change<I>> {
         let (service, kind) = match self.keys.parse(&kv.key)? {
-            Key::Instance { service, id } if self.catalog.keeps(&service) => {
+            Key::Instance { service, id } if self.wants(&service) => {
                 let (service, id): (Arc<str>, Arc<str>) = (service.into(), id.into());
                 note(lasting, &service, &id, kv.lease);
                 let kind = match self.codec.decode(&service, &id, &kv.value) {
@@ -134,7 +132,7 @@ impl<I: ServiceInstance> Intake<I> {
         lasting: &mut Lasting,
     ) -> Option<core::Change<I>> {
         let (service, kind) = match self.keys.parse(key)? {
-            Key::Instance { service, id } if self.catalog.keeps(&service) => {
+            Key::Instance { service, id } if self.wants(&service) => {
                 let explicit = forget(lasting, &service, &id) || taken_out.contains(&(key.to_vec(), at));
                 (service, ChangeKind::NoInstance { id: id.into(), explicit })
             }
@@ -161,18 +159,25 @@ impl<I: ServiceInstance> Intake<I> {
         marks.collect()
     }
 
-    fn tell_own(&self, change: &Change) {
-        let (key, now) = match change {
-            Change::Put(kv) => (&kv.key, Some((&*kv.value, kv.lease))),
-            Change::Delete { key, .. } => (key, None),
-        };
-        if let Some(Key::Instance { service, id }) = self.keys.parse(key) {
-            self.own.touched(&service, &id, now);
-        }
-    }
-
     fn contact(&self) {
         self.catalog.counters().contact(SystemTime::now());
+    }
+}
+
+/// What a change says of the key of an instance.
+fn sight<I: ServiceInstance>(change: &core::Change<I>) -> Option<(Arc<str>, Sight)> {
+    match &change.kind {
+        ChangeKind::Instance(record) => {
+            Some((Arc::from(record.instance.id()), Sight::Written(record.generation)))
+        }
+        ChangeKind::NoInstance { id, explicit } => {
+            Some((Arc::clone(id), Sight::Deleted { explicit: *explicit }))
+        }
+        // Nobody knows whose it is; it is there.
+        ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => {
+            Some((Arc::clone(id), Sight::Written(None)))
+        }
+        _ => None,
     }
 }
 
@@ -204,18 +209,18 @@ impl<I: ServiceInstance> Sink for Intake<I> {
         drop(state);
         tracing::info!(?why, revision = at, keys = items.len(), rewound, "the registry has been listed");
 
-        let there: HashSet<(Arc<str>, Arc<str>)> = items
-            .iter()
-            .filter_map(|change| match &change.kind {
-                ChangeKind::Instance(record) => {
-                    Some((Arc::clone(&change.service), Arc::from(record.instance.id())))
+        // Where history went back, its revisions say nothing.
+        let said_at = if rewound { u64::MAX } else { revision(at) };
+        if self.own.any() {
+            let mut there = HashSet::new();
+            for change in &items {
+                if let Some((id, sight)) = sight(change) {
+                    self.own.seen(&change.service, &id, said_at, sight);
+                    there.insert((Arc::clone(&change.service), id));
                 }
-                ChangeKind::Unreadable { key: core::Key::Instance(id), .. } => {
-                    Some((Arc::clone(&change.service), Arc::clone(id)))
-                }
-                _ => None,
-            })
-            .collect();
+            }
+            self.own.missing(said_at, |name| there.contains(name));
+        }
         let mut listing = Listing::new(revision(at), items).in_epoch(format!("{cluster:x}"));
         if rewound {
             listing = listing.rewound();
@@ -223,7 +228,6 @@ impl<I: ServiceInstance> Sink for Intake<I> {
         if self.catalog.reset(listing, self.clock.now()) == Reset::Outdated {
             tracing::warn!(revision = at, "a list is older than what is known; it is not taken over");
         }
-        self.own.listed(&|service, id| there.contains(&(Arc::from(service), Arc::from(id))));
     }
 
     fn changes(&self, changes: Vec<Change>) {
@@ -239,10 +243,14 @@ impl<I: ServiceInstance> Sink for Intake<I> {
             })
             .collect();
         drop(state);
-        self.catalog.apply(read, self.clock.now());
-        for change in &changes {
-            self.tell_own(change);
+        if self.own.any() {
+            for change in &read {
+                if let Some((id, sight)) = sight(change) {
+                    self.own.seen(&change.service, &id, change.revision, sight);
+                }
+            }
         }
+        self.catalog.apply(read, self.clock.now());
     }
 
     fn alive(&self) {

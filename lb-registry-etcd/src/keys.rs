@@ -71,6 +71,11 @@ impl Keys {
         Self { instances: root.clone(), own: format!("{root}{RESERVED}/"), root }
     }
 
+    /// What all of them begin with.
+    pub(crate) fn root(&self) -> &str {
+        &self.root
+    }
+
     /// What has to be followed.
     pub(crate) fn range(&self) -> Range {
         Range::of(&self.root)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lb_core::registry::shared::{Catalog, Codec, RegistryStatus, RuntimeClock};
+use lb_core::registry::shared::{Announcer, Catalog, Codec, RegistryStatus, RuntimeClock};
 use lb_core::{RandomSource, ServiceInstance};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,6 @@ use tokio::task::AbortHandle;
 use crate::builder::EtcdRegistryBuilder;
 use crate::client::EtcdError;
 use crate::intake::Progress;
-use crate::keeper::KeeperHandle;
 use crate::store::Store;
 
 /// A registry in etcd, which all processes of a fleet share. Cloning it gives another handle on the same registry.
@@ -28,8 +27,9 @@ use crate::store::Store;
 ///   for ever. Without the process they are gone after the [`ttl`](EtcdRegistryBuilder::ttl).
 /// - What vanishes in a crowd is kept for a while as `Suspect`, and chosen last; see
 ///   [`removal`](EtcdRegistryBuilder::removal).
-/// - Tasks run on the runtime on which it was connected. They end with the last handle and the last announcement; watches
-///   keep their last snapshot.
+/// - Tasks run on the runtime on which it was connected. Following etcd ends with the last handle; watches keep their last
+///   snapshot. Announcements outlive it: they are kept on their lease, but a key that somebody deletes is noticed only while
+///   there is a handle.
 ///
 /// ```no_run
 /// use lb_core::{Instance, ServiceRegistry};
@@ -53,23 +53,18 @@ pub(crate) struct Inner<I: ServiceInstance> {
     pub(crate) codec: Arc<dyn Codec<I>>,
     pub(crate) clock: RuntimeClock,
     pub(crate) random: Arc<dyn RandomSource>,
-    pub(crate) keeper: KeeperHandle<I>,
+    pub(crate) announcer: Arc<Announcer<I>>,
     pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) _tasks: Arc<Tasks>,
 }
 
 /// Tasks that end with the registry.
-#[derive(Debug, Default)]
-pub(crate) struct Tasks(pub(crate) Vec<AbortHandle>);
-
-impl Tasks {
-    pub(crate) fn take(mut self) -> Vec<AbortHandle> {
-        std::mem::take(&mut self.0)
-    }
-}
+#[derive(Debug)]
+pub(crate) struct Tasks(pub(crate) std::sync::OnceLock<Vec<AbortHandle>>);
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        for task in &self.0 {
+        for task in self.0.get().into_iter().flatten() {
             task.abort();
         }
     }

@@ -140,11 +140,7 @@ impl<I: ServiceInstance> ServiceRegistry<I> for EtcdRegistry<I> {
     }
 
     async fn announce(&self, service: &str, instance: I) -> Result<Announcement<I>, RegistryError> {
-        validate::service(service)?;
-        validate::instance(service, instance.id())?;
-        let (announcement, revision) = self.inner.keeper.announce(service, instance).await?;
-        self.seen(service, revision).await;
-        Ok(announcement)
+        self.inner.announcer.announce(service, instance).await
     }
 
     async fn deregister(&self, service: &str, id: &str) -> Result<bool, RegistryError> {

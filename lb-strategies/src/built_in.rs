@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::{ServiceInstance, StrategySpec};
+use serde_json::Value;
 
-use crate::{Priority, Random, RoundRobin, ZoneAware};
+use crate::{
+    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, LeastUsed, Maglev, Ordered, PeakEwma, Prequal,
+    Priority, Random, Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset,
+    ZoneAware,
+};
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
 ///
@@ -55,11 +60,20 @@ use crate::{Priority, Random, RoundRobin, ZoneAware};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltInStrategies;
 
-/// [`BuiltInStrategies`] that know the zone in which they are, because configuration that callers in several zones
-/// share cannot name it.
+/// [`BuiltInStrategies`] that know where they are: in which zone, and which of the service's clients, because
+/// configuration that all of those share cannot say so.
+///
+/// ```
+/// use lb_strategies::{BuiltInStrategies, ClientIndex};
+///
+/// let client = ClientIndex::new(3, 10)?;
+/// let strategies = BuiltInStrategies.in_zone("eu-1a").as_client(client);
+/// # Ok::<_, lb_strategies::InvalidClientIndex>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct BuiltInStrategiesInZone {
-    zone: Box<str>,
+pub struct BuiltInStrategiesHere {
+    zone: Option<Box<str>>,
+    client: Option<ClientIndex>,
 }
 
 impl BuiltInStrategies {
@@ -69,8 +83,13 @@ impl BuiltInStrategies {
     }
 
     /// The same for a caller in this zone, which strategies take for their own if their parameters name none.
-    pub fn in_zone(self, zone: impl Into<Box<str>>) -> BuiltInStrategiesInZone {
-        BuiltInStrategiesInZone { zone: zone.into() }
+    pub fn in_zone(self, zone: impl Into<Box<str>>) -> BuiltInStrategiesHere {
+        BuiltInStrategiesHere { zone: Some(zone.into()), client: None }
+    }
+
+    /// The same for this one of a service's clients, for strategies that share instances out among clients.
+    pub fn as_client(self, client: ClientIndex) -> BuiltInStrategiesHere {
+        BuiltInStrategiesHere { zone: None, client: Some(client) }
     }
 
     /// The strategy of that name and those parameters; `inner` builds those inside of it.
@@ -79,18 +98,32 @@ impl BuiltInStrategies {
         spec: &StrategySpec,
         inner: &dyn StrategyFactory<I>,
     ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-        build(spec, None, inner)
+        build(spec, &Surroundings { zone: None, client: None, inner })
     }
 }
 
-impl BuiltInStrategiesInZone {
+impl BuiltInStrategiesHere {
+    /// The same for a caller in this zone.
+    #[must_use]
+    pub fn in_zone(mut self, zone: impl Into<Box<str>>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// The same for this one of a service's clients.
+    #[must_use]
+    pub fn as_client(mut self, client: ClientIndex) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// The strategy of that name and those parameters; `inner` builds those inside of it.
     pub fn build_with<I: ServiceInstance>(
         &self,
         spec: &StrategySpec,
         inner: &dyn StrategyFactory<I>,
     ) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-        build(spec, Some(&self.zone), inner)
+        build(spec, &Surroundings { zone: self.zone.as_deref(), client: self.client, inner })
     }
 }
 
@@ -100,21 +133,38 @@ impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategies {
     }
 }
 
-impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesInZone {
+impl<I: ServiceInstance> StrategyFactory<I> for BuiltInStrategiesHere {
     fn build(&self, spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
         self.build_with(spec, self)
     }
 }
 
-/// Each strategy has a `NAME` and a `from_params(&serde_json::Value) -> Result<Self, StrategyError>`; decorators stand
-/// in `build`.
-macro_rules! built_in {
-    ($($strategy:ty,)+) => {
-        const NAMES: &[&str] = &[$(<$strategy>::NAME,)+ Priority::<()>::NAME, ZoneAware::<()>::NAME];
+/// What strategies are built with, besides their own parameters.
+struct Surroundings<'a, I> {
+    /// The caller's zone, if it is known.
+    zone: Option<&'a str>,
+    /// Which of the service's clients it is, if that is known.
+    client: Option<ClientIndex>,
+    /// Builds the strategies inside of others.
+    inner: &'a dyn StrategyFactory<I>,
+}
 
-        fn build_plain<I: ServiceInstance>(spec: &StrategySpec) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
+type Built<I> = Result<Arc<dyn Strategy<I>>, StrategyError>;
+
+/// The list of all strategies. A line of the first part names a type with a `NAME` and a
+/// `from_params(&serde_json::Value) -> Result<Self, StrategyError>`; one of the second part, for those that wrap another
+/// or need to know where they are, says how it is built. Each group has its own lines, sorted by name.
+macro_rules! built_in {
+    (plain { $($plain:ty,)+ } wrapping { $($wrapping:ident => $build:expr,)+ }) => {
+        const NAMES: &[&str] = &[$(<$plain>::NAME,)+ $($wrapping::<()>::NAME,)+];
+
+        fn build<I: ServiceInstance>(spec: &StrategySpec, around: &Surroundings<'_, I>) -> Built<I> {
             match spec.name.as_str() {
-                $(<$strategy>::NAME => Ok(Arc::new(<$strategy>::from_params(&spec.params)?)),)+
+                $(<$plain>::NAME => Ok(Arc::new(<$plain>::from_params(&spec.params)?)),)+
+                $($wrapping::<()>::NAME => {
+                    let build: fn(&Value, &Surroundings<'_, I>) -> Result<_, StrategyError> = $build;
+                    Ok(Arc::new(build(&spec.params, around)?))
+                })+
                 _ => Err(unknown(spec)),
             }
         }
@@ -122,19 +172,41 @@ macro_rules! built_in {
 }
 
 built_in! {
-    RoundRobin,
-    Random,
-}
+    plain {
+        // In turn or by chance.
+        Random,
+        RoundRobin,
+        SmoothWeighted,
+        StaticStride,
 
-fn build<I: ServiceInstance>(
-    spec: &StrategySpec,
-    zone: Option<&str>,
-    inner: &dyn StrategyFactory<I>,
-) -> Result<Arc<dyn Strategy<I>>, StrategyError> {
-    match spec.name.as_str() {
-        Priority::<()>::NAME => Ok(Arc::new(Priority::from_params(&spec.params, inner)?)),
-        ZoneAware::<()>::NAME => Ok(Arc::new(ZoneAware::from_params(&spec.params, zone, inner)?)),
-        _ => build_plain(spec),
+        // By load.
+        Auto,
+        LeastRequest,
+        PeakEwma,
+        Prequal,
+
+        // By preference.
+        Ordered,
+
+        // By quota.
+        LeastUsed,
+
+        // By hash.
+        Jump,
+        Ketama,
+        Maglev,
+        Rendezvous,
+        RingHash,
+    }
+    wrapping {
+        // By tier and zone.
+        Priority => |params, around| Priority::from_params(params, around.inner),
+        ZoneAware => |params, around| ZoneAware::from_params(params, around.zone, around.inner),
+
+        // By subset and session.
+        Aperture => |params, around| Aperture::from_params(params, around.client, around.inner),
+        Sticky => |params, around| Sticky::from_params(params, around.inner),
+        Subset => |params, around| Subset::from_params(params, around.client, around.inner),
     }
 }
 

@@ -5,9 +5,11 @@
 //!
 //! - [`mod@test`] and [`ci`]: which steps there are
 //! - [`step`], [`runner`], [`report`]: what a step is, running a list of them, saying how it went
+//! - [`sim`]: hands over to the simulator, a program of its own
 //! - [`servers`]: finding or installing the servers that the tests run; [`locate`] is shared with the tests
 //! - [`metadata`]: what cargo knows of the workspace; [`features`], [`msrv`], [`licenses`] and [`package`] are decided from it
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,11 +27,14 @@ mod report;
 mod runner;
 mod selection;
 mod servers;
+mod sim;
+mod soak;
 mod step;
 mod test;
 
 use metadata::{Metadata, MetadataError};
 use selection::{Selection, UnknownStep};
+use soak::Soak;
 use step::Step;
 
 const HELP: &str = "\
@@ -40,8 +45,10 @@ Usage: cargo xtask <command> [options]
 Commands:
   test [-- args]   every test: unit, integration, doctests, and a short run of each example; args go to the tests
   ci               everything a change must pass: the steps below
+  soak <kind>      random faults on the registry in `etcd` or `redis`: --minutes 30, --seed 7
+  sim [args]       every strategy through every scenario of the simulator; `cargo xtask sim --help`
 
-Options of both:
+Options of `test` and `ci`:
   --only <step>    run this step only (may be given again)
   --skip <step>    leave this step out (may be given again)
   -h, --help       this text
@@ -53,12 +60,16 @@ Steps:
   test/servers            etcd and Redis are installed, or can be: Debian's packages, where we may install
   test/cargo              unit, integration and documentation tests, all features
   test/example-failover   the fail-over example runs
+  test/example-quotas     the example of quotas runs
+  test/example-etcd_fleet a fleet that shares a registry in etcd runs
+  test/example-redis_fleet  the same in Redis
+  test/example-redis_quota  processes that share a quota run
   clippy                  no lint fires, all targets and all features
   docs                    the documentation builds without a warning
   features                each feature of each package builds alone, and each package without any
   package                 every crate that is published packs, and builds from what was packed
 
-`test` names both steps of that group. A run goes on after a step that failed, so that one run tells everything.
+`test` names all steps of that group. A run goes on after a step that failed, so that one run tells everything.
 ";
 
 fn main() -> ExitCode {
@@ -83,10 +94,30 @@ enum Error {
     Metadata(#[from] MetadataError),
     #[error("cannot enter the workspace at {path}: {source}")]
     Root { path: String, source: std::io::Error },
+    #[error("cannot run the simulator: {0}")]
+    Sim(std::io::Error),
 }
 
 /// `Ok(false)`: a step failed, and the report has said so.
 fn run() -> Result<bool, Error> {
+    let mut words = std::env::args_os().skip(1);
+    match words.next().as_deref().and_then(OsStr::to_str) {
+        Some("sim") => {
+            enter_workspace()?;
+            return sim::run(words).map_err(Error::Sim);
+        }
+        Some("soak") => {
+            let Some(soak) = Soak::parse(lexopt::Parser::from_args(words))? else {
+                print!("{HELP}");
+                return Ok(true);
+            };
+            enter_workspace()?;
+            let results = runner::run(soak.steps());
+            print!("{}", report::summary(&results, &[]));
+            return Ok(results.iter().all(report::StepResult::passed));
+        }
+        _ => {}
+    }
     let Some(Request { command, selection, test_args }) = parse(lexopt::Parser::from_env())? else {
         print!("{HELP}");
         return Ok(true);

@@ -22,6 +22,7 @@ struct Example {
 /// fails instead of being passed over.
 const EXAMPLES: &[Example] = &[
     Example { package: "loadbalance", name: "failover", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "quotas", args: &["--smoke"], env: &[] },
     Example { package: "loadbalance", name: "etcd_fleet", args: &["--smoke"], env: &[] },
     Example { package: "loadbalance", name: "redis_fleet", args: &["--smoke"], env: &[] },
     Example { package: "loadbalance", name: "redis_quota", args: &["--smoke"], env: &[] },

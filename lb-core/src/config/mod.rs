@@ -2,7 +2,7 @@
 //! change it while the application runs.
 
 mod health_check;
-pub(crate) mod human;
+pub mod human;
 mod outlier_detection;
 mod policy;
 mod service_config;

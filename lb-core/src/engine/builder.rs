@@ -12,7 +12,7 @@ use super::random::Random;
 use crate::check::HealthCheck;
 use crate::config::ServiceConfig;
 use crate::instance::ServiceInstance;
-use crate::limit::{DeclaredLimiters, LimiterFactory};
+use crate::limit::{AdaptiveLimiters, LimiterFactory};
 use crate::pool::PoolContext;
 use crate::random::{RandomSource, SeededRandom, ThreadRandom};
 use crate::registry::ServiceRegistry;
@@ -56,7 +56,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
             registry: Arc::new(registry),
             strategy: None,
             factory: None,
-            limiters: Arc::new(DeclaredLimiters),
+            limiters: Arc::new(AdaptiveLimiters),
             health_check: None,
             config: ServiceConfig::default(),
             seed: None,
@@ -78,7 +78,7 @@ impl<I: ServiceInstance, L: From<LoadBalancer<I>>> Builder<I, L> {
         self
     }
 
-    /// Makes the limiters of quota groups. Default: [`DeclaredLimiters`].
+    /// Makes the limiters of quota groups. Default: [`AdaptiveLimiters`].
     pub fn limiters(mut self, limiters: impl LimiterFactory) -> Self {
         self.limiters = Arc::new(limiters);
         self

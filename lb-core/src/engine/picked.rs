@@ -121,8 +121,11 @@ impl<I: ServiceInstance> Picked<I> {
 
     /// The provider said how much quota is left (`x-ratelimit-remaining-*` and the like).
     pub fn hint(&self, hint: QuotaHint) {
-        if let Some(limiter) = self.member().quota_group().and_then(|group| group.limiter()) {
-            limiter.hint(hint, self.clock.now());
+        if hint.is_empty() {
+            return;
+        }
+        if let Some(pool) = self.member().pool() {
+            pool.hint(self.member(), hint, self.clock.now());
             self.member().signal().wake_waiting();
         }
     }

@@ -18,7 +18,7 @@ use crate::member::Member;
 use crate::plan::{AttemptLimit, Next, RetryPlan, Stop};
 use crate::pool::NoPick;
 use crate::registry::RegistryError;
-use crate::strategy::{Outcome, OutcomeKind};
+use crate::strategy::Outcome;
 use crate::time::{Clock, Time};
 use crate::trail::{Attempt, Trail, Why};
 
@@ -228,12 +228,13 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     fn record(&mut self, step: &Step<I>) {
         let elapsed = step.now.since(step.at);
         self.trail.0.push(Attempt::new(&step.member, Some(step.failure), elapsed, step.why));
-        // An attempt that the call's deadline cut off before it had a fair chance says nothing of the instance.
-        let cut_short = step.timed_out
-            && step.limit.is_some_and(|limit| limit.is_deadline)
-            && self.plan.as_ref().is_some_and(|plan| !plan.deadline_is_timeout(elapsed));
-        let kind = if cut_short { OutcomeKind::Cancelled } else { OutcomeKind::Failure(step.failure) };
-        let outcome = Outcome { kind, elapsed, timeout: step.limit.map(|limit| limit.at.since(step.at)) };
+        let ended_by = step.limit.filter(|_| step.timed_out);
+        let outcome = match &self.plan {
+            Some(plan) => plan.outcome(step.failure, elapsed, ended_by),
+            None => Outcome::failure(step.failure, elapsed),
+        };
+        let outcome =
+            outcome.with_timeout(step.limit.map(|limit| limit.at.since(step.at))).ended_at(step.now);
         let attempt = u32::try_from(self.trail.len()).unwrap_or(u32::MAX);
         record_attempt(&step.member, &outcome, Some(attempt), step.now);
         tracing::debug!(

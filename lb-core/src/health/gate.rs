@@ -23,6 +23,9 @@ pub(super) const SEATED: u32 = 1 << 6;
 /// Somebody waits for its last request to end.
 pub(super) const AWAITED: u32 = 1 << 7;
 
+/// Something was learned of a quota of its own.
+const QUOTA: u32 = 1 << 8;
+
 pub(super) const HELD: u32 = EJECTED | ASIDE;
 
 /// What one instance's picks and successes look at: one word of flags, and what they mean in detail.
@@ -66,7 +69,19 @@ impl Gate {
     /// Whether nothing keeps requests away. One load.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & (RESTS | HELD) == 0
+        self.flags.load(Ordering::Relaxed) & (RESTS | HELD | QUOTA) == 0
+    }
+
+    /// Whether something was learned of a quota of its own. One load.
+    #[inline]
+    pub(crate) fn has_quota(&self) -> bool {
+        // Acquire pairs with the release below: who sees the flag sees the quota.
+        self.flags.load(Ordering::Acquire) & QUOTA != 0
+    }
+
+    /// Something was learned of a quota of its own: from now on picks look at that, too.
+    pub(crate) fn notice_quota(&self) {
+        self.flags.fetch_or(QUOTA, Ordering::AcqRel);
     }
 
     /// Whether it is ejected or set aside, or probed after that.

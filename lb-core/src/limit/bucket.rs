@@ -27,8 +27,53 @@ impl Bucket {
             Some(0) => NEVER,
             Some(n) => (60_000_000_000 / n).max(1),
         };
+        self.set_nanos(interval, nanos(burst));
+    }
+
+    /// Sets the time between two units and what fits, both in nanoseconds.
+    pub(crate) fn set_nanos(&self, interval: u64, depth: u64) {
         self.interval.store(interval, Ordering::Relaxed);
-        self.depth.store(nanos(burst).max(if interval == NEVER { 0 } else { interval }), Ordering::Relaxed);
+        self.depth.store(depth.max(if interval == NEVER { 0 } else { interval }), Ordering::Relaxed);
+    }
+
+    /// Whether it lets everything pass. One load.
+    #[inline]
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.interval.load(Ordering::Relaxed) == 0
+    }
+
+    /// Units per second: `None` is unlimited.
+    pub(crate) fn per_second(&self) -> Option<f64> {
+        match self.interval.load(Ordering::Relaxed) {
+            0 => None,
+            NEVER => Some(0.0),
+            interval => Some(1e9 / interval as f64),
+        }
+    }
+
+    /// The time between two units and what fits, both in nanoseconds.
+    pub(crate) fn shape(&self) -> (u64, u64) {
+        (self.interval.load(Ordering::Relaxed), self.depth.load(Ordering::Relaxed))
+    }
+
+    /// Nothing is in it at `now`.
+    pub(crate) fn drain(&self, now: Time) {
+        self.fill_to(0, now);
+    }
+
+    /// So many units are in it at `now`, or as many as fit.
+    pub(crate) fn fill_to(&self, units: u64, now: Time) {
+        self.full_at.store(self.full_at_with(units, now), Ordering::Relaxed);
+    }
+
+    /// At most so many units are in it at `now`.
+    pub(crate) fn lower_to(&self, units: u64, now: Time) {
+        self.full_at.fetch_max(self.full_at_with(units, now), Ordering::Relaxed);
+    }
+
+    fn full_at_with(&self, units: u64, now: Time) -> u64 {
+        let missing = self.depth.load(Ordering::Relaxed).saturating_sub(self.price(units));
+        now.as_nanos().saturating_add(missing)
     }
 
     /// What `units` cost in nanoseconds.
@@ -39,9 +84,14 @@ impl Bucket {
     /// Takes `units`, or says when that will be possible. More than the bucket holds can be taken when it is full; who
     /// comes next waits for all of it.
     pub(crate) fn take(&self, units: u64, now: Time) -> Result<(), Time> {
+        self.take_seeing(units, now).map(|_| ())
+    }
+
+    /// The same, and says when it was, or would have been, full.
+    pub(crate) fn take_seeing(&self, units: u64, now: Time) -> Result<u64, Time> {
         let price = self.price(units);
         if price == 0 {
-            return Ok(());
+            return Ok(0);
         }
         if self.interval.load(Ordering::Relaxed) == NEVER {
             return Err(Time::MAX);
@@ -53,7 +103,6 @@ impl Bucket {
                 let fits = from.saturating_add(price.min(depth)) <= now.saturating_add(depth);
                 fits.then(|| from.saturating_add(price))
             })
-            .map(|_| ())
             .map_err(|full_at| {
                 Time::from_nanos(full_at.saturating_add(price.min(depth)).saturating_sub(depth))
             })

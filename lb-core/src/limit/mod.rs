@@ -3,71 +3,43 @@
 //! A provider's "no" costs a round trip, and may cost more: some count refused requests, too. So a request goes only
 //! where there is room, and waits if there is none.
 //!
-//! The built-in limiters hold a group to its declared [`Limits`]. Another [`LimiterFactory`], given to
-//! the builder, can share quotas between processes or learn them; the seam is the same.
+//! By default [`AdaptiveLimits`] holds a group to its declared [`Limits`], else to what the provider says is left
+//! ([`QuotaHint`]), else to what its refusals teach. [`DeclaredLimiters`] do the first only. Another [`LimiterFactory`],
+//! given to the builder, can share quotas between processes; the seam is the same.
 
+mod adaptive;
 mod bucket;
 mod declared;
 mod group;
+mod hint;
+mod learn;
 mod shared;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use adaptive::{AdaptiveLimiters, AdaptiveLimits};
 pub use declared::DeclaredLimits;
 pub use group::QuotaGroup;
 pub(crate) use group::QuotaGroups;
+pub use hint::QuotaHint;
 pub use shared::{Lease, LeaseRequest, SharedLimiters, SharedLimits, Terms};
+pub use status::{QuotaSource, QuotaStatus};
 
 use crate::limits::Limits;
 use crate::time::Time;
-
-/// What a provider said of the quota that is left, in the headers of an answer. Handed on by
-/// [`Picked::hint`](crate::Picked::hint); [`DeclaredLimits`] does not use it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QuotaHint {
-    /// Requests that are left.
-    pub remaining_requests: Option<u64>,
-    /// Tokens that are left.
-    pub remaining_tokens: Option<u64>,
-    /// When they are replenished, from now.
-    pub reset_after: Option<Duration>,
-}
-
-impl QuotaHint {
-    /// Nothing said.
-    pub const fn new() -> Self {
-        Self { remaining_requests: None, remaining_tokens: None, reset_after: None }
-    }
-
-    /// Requests that are left.
-    #[must_use]
-    pub const fn remaining_requests(mut self, n: u64) -> Self {
-        self.remaining_requests = Some(n);
-        self
-    }
-
-    /// Tokens that are left.
-    #[must_use]
-    pub const fn remaining_tokens(mut self, n: u64) -> Self {
-        self.remaining_tokens = Some(n);
-        self
-    }
-
-    /// When they are replenished, from now.
-    #[must_use]
-    pub const fn reset_after(mut self, after: Duration) -> Self {
-        self.reset_after = Some(after);
-        self
-    }
-}
 
 /// Says whether a quota group has room for one more request. Called by picks, so it must not block, and should take
 /// no lock and not allocate; a limiter that shares quotas over the network does that in the background.
 pub trait Limiter: Send + Sync + 'static {
     /// Takes the smallest limits that the group's members declare. Called when that changes.
     fn declare(&self, limits: Limits);
+
+    /// Whether it lets everything pass at the moment. Then a pick does not ask further, and the clock is not read for it.
+    fn is_idle(&self) -> bool {
+        false
+    }
 
     /// Reserves room for one request of `cost` tokens, or says when to try again ([`Time::MAX`]: when a request ends).
     fn try_acquire(&self, cost: u64, now: Time) -> Result<(), Time>;
@@ -92,9 +64,39 @@ pub trait Limiter: Send + Sync + 'static {
         let _ = (retry_after, now);
     }
 
+    /// The same, with what is known of the request. Returns whether that changed anything: of several refusals of one
+    /// burst only the first one says something new. By default it asks [`refused`](Self::refused).
+    fn refusal(&self, refusal: Refusal, now: Time) -> bool {
+        self.refused(refusal.retry_after, now);
+        true
+    }
+
+    /// What is in force, for statistics; `None`: nothing, or it does not say.
+    fn status(&self, now: Time) -> Option<QuotaStatus> {
+        let _ = now;
+        None
+    }
+
     /// The provider said what is left.
     fn hint(&self, hint: QuotaHint, now: Time) {
         let _ = (hint, now);
+    }
+}
+
+/// A request that the provider refused for its quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// When the request began.
+    pub sent: Time,
+    /// How long the provider asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// The refusal of a request that began at `sent`.
+    pub const fn new(sent: Time, retry_after: Option<Duration>) -> Self {
+        Self { sent, retry_after }
     }
 }
 
@@ -120,9 +122,16 @@ pub trait LimiterFactory: Send + Sync + 'static {
     /// The limiter for `key` (the quota group's name, or `service/instance` for an instance without one), or `None`
     /// if it needs none. `limits` is what its first member declares.
     fn limiter(&self, key: &str, limits: Limits) -> Option<Arc<dyn Limiter>>;
+
+    /// The limiter for `key`, which has none, when the provider refuses a request for its quota or says what is left.
+    /// `None`, the default: it still needs none.
+    fn on_demand(&self, key: &str) -> Option<Arc<dyn Limiter>> {
+        let _ = key;
+        None
+    }
 }
 
-/// Holds groups to their declared limits; the default.
+/// Holds groups to their declared limits and to nothing else.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeclaredLimiters;
 

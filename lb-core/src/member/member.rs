@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::state::MemberState;
 use crate::health::{Admission, PoolHealth, View};
-use crate::limit::QuotaGroup;
+use crate::limit::{QuotaGroup, QuotaGroups};
 use crate::meters::Meters;
 use crate::pool::Pool;
 use crate::registry::{Entry, InstanceState};
@@ -99,22 +99,42 @@ impl<I> Member<I> {
         self.suspect
     }
 
-    /// Its quota group, if it has one (or limits of its own).
+    /// Its quota group, if it has one, or a quota of its own.
     #[inline]
     pub fn quota_group(&self) -> Option<&Arc<QuotaGroup>> {
+        self.group.as_ref().or_else(|| self.state.quota())
+    }
+
+    /// The quota group that it declares, or that its own limits make.
+    pub(crate) fn declared_group(&self) -> Option<&Arc<QuotaGroup>> {
         self.group.as_ref()
+    }
+
+    /// Its quota group, made if there is none yet: something is to be learned.
+    pub(crate) fn quota_group_or_make(&self, groups: &QuotaGroups) -> &Arc<QuotaGroup> {
+        match &self.group {
+            Some(group) => group,
+            None => self.state.quota_or_make(|| groups.on_demand(self.service(), self.id())),
+        }
     }
 
     /// What is left of its quota, from 0 (nothing) to 1 (all, or no limit known).
     pub fn headroom(&self, now: Time) -> f64 {
-        self.group.as_ref().map_or(1.0, |group| group.headroom(now))
+        self.quota_group().map_or(1.0, |group| group.headroom(now))
     }
 
-    /// Whether it is left alone at the moment, for itself or with its group. `desperate`: ejections do not count.
+    /// Whether it takes no request of that cost at the moment: it, or its group, is left alone, or has no room.
+    /// `desperate`: ejections do not count.
     #[inline]
-    pub(crate) fn is_barred(&self, now: &LazyNow<'_>, desperate: bool) -> bool {
-        (!self.state.gate().is_open() && self.state.gate().bars(now.get(), self.view(desperate)))
-            || self.group.as_ref().is_some_and(|group| group.rest().is_active(now))
+    pub(crate) fn is_barred(&self, cost: u64, now: &LazyNow<'_>, desperate: bool) -> bool {
+        (!self.state.gate().is_open() && self.is_barred_closely(cost, now, desperate))
+            || self.group.as_ref().is_some_and(|group| group.bars(cost, now))
+    }
+
+    #[cold]
+    fn is_barred_closely(&self, cost: u64, now: &LazyNow<'_>, desperate: bool) -> bool {
+        self.state.gate().bars(now.get(), self.view(desperate))
+            || (self.group.is_none() && self.state.quota().is_some_and(|group| group.bars(cost, now)))
     }
 
     /// Lets a request in that is about to be counted: `None` if it is probed just now.
@@ -155,12 +175,12 @@ impl<I> Member<I> {
     /// When it can be picked again: `now` or earlier if it can be picked at once.
     pub(crate) fn available_at(&self, cost: u64, now: Time) -> Time {
         let own = self.state.gate().available_at(now, self.view(false));
-        self.group.as_ref().map_or(own, |group| own.max(group.available_at(cost, now)))
+        self.quota_group().map_or(own, |group| own.max(group.available_at(cost, now)))
     }
 
     /// Leaves it alone until `until`, with its group if it has one and `with_group`.
     pub(crate) fn rest(&self, until: Time, with_group: bool, reason: super::RestReason) -> bool {
-        match &self.group {
+        match self.quota_group() {
             Some(group) if with_group => group.rest().extend(until, reason),
             _ => self.state.gate().rest(until, reason),
         }
@@ -169,7 +189,7 @@ impl<I> Member<I> {
     /// How long it still rests, and why.
     pub(crate) fn resting(&self, now: Time) -> Option<(Duration, super::RestReason)> {
         let own = self.state.gate().resting(now, View { ignores_ejections: false, ..self.view(false) });
-        let group = self.group.as_ref().and_then(|group| group.rest().get(now));
+        let group = self.quota_group().and_then(|group| group.rest().get(now));
         own.into_iter()
             .chain(group)
             .max_by_key(|(until, _)| *until)

@@ -1,7 +1,7 @@
 //! What is known of one instance, under its id: [`MemberState`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -9,6 +9,7 @@ use crossbeam_utils::CachePadded;
 use super::ext::Extensions;
 use crate::failure::FailureKind;
 use crate::health::{Counts, Gate, Track};
+use crate::limit::QuotaGroup;
 use crate::time::nanos;
 
 /// What every request writes, on a cache line of its own.
@@ -36,6 +37,8 @@ pub struct MemberState {
     latency: AtomicU64,
     /// The same for the time to the first byte, where the closure reports it.
     first_byte: AtomicU64,
+    /// Its quota, if one was learned that is neither declared nor shared.
+    quota: OnceLock<Arc<QuotaGroup>>,
     ext: Extensions,
 }
 
@@ -50,6 +53,7 @@ impl MemberState {
             track: Mutex::default(),
             latency: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
+            quota: OnceLock::new(),
             ext: Extensions::default(),
         }
     }
@@ -113,6 +117,19 @@ impl MemberState {
     #[inline]
     pub(crate) fn gate(&self) -> &Gate {
         &self.hot.gate
+    }
+
+    /// Its own quota, if something was learned of it. One load if not.
+    #[inline]
+    pub(crate) fn quota(&self) -> Option<&Arc<QuotaGroup>> {
+        if self.gate().has_quota() { self.quota.get() } else { None }
+    }
+
+    /// Its own quota, made if there is none yet.
+    pub(crate) fn quota_or_make(&self, make: impl FnOnce() -> Arc<QuotaGroup>) -> &Arc<QuotaGroup> {
+        let quota = self.quota.get_or_init(make);
+        self.gate().notice_quota();
+        quota
     }
 
     /// What the failure path remembers.

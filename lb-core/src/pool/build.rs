@@ -70,15 +70,18 @@ impl<I: ServiceInstance> Members<I> {
         let id = entry.id();
         let (state, group) = match self.places.get(id) {
             Some(place) if Arc::ptr_eq(&place.member.entry().instance, &entry.instance) => {
-                (Arc::clone(place.member.state()), place.member.quota_group().cloned())
+                (Arc::clone(place.member.state()), place.member.declared_group().cloned())
             }
             known => {
                 // A quota of its own stays the instance's own, with what is used of it.
                 let own = known.filter(|_| entry.instance.quota_group().is_none()).and_then(|place| {
                     let alone = place.member.instance().quota_group().is_none();
-                    place.member.quota_group().filter(|_| alone).cloned()
+                    place.member.declared_group().filter(|_| alone).cloned()
                 });
                 let known = known.map(|place| Arc::clone(place.member.state()));
+                if let Some(learned) = known.as_ref().and_then(|state| state.quota()) {
+                    learned.rest().clear();
+                }
                 let state = known.unwrap_or_else(|| self.state_of(id));
                 // The instance is another one: what was held against the old one does not count any more.
                 self.home.health.pardon(&state, now);
@@ -142,7 +145,7 @@ impl<I: ServiceInstance> Members<I> {
     fn take(&mut self, id: &str, now: Time) {
         self.leave_table(id, now);
         if let Some(place) = self.places.remove(id) {
-            if let Some(group) = place.member.quota_group() {
+            if let Some(group) = place.member.declared_group() {
                 group.declare(&self.home.service, id, None);
             }
             self.departed.remember(place.member.state(), now);
@@ -151,11 +154,11 @@ impl<I: ServiceInstance> Members<I> {
 
     /// If the instance has moved to another quota group, the old one no longer counts what it declares.
     fn leave_group(&self, old: &Member<I>) {
-        let Some(group) = old.quota_group() else { return };
+        let Some(group) = old.declared_group() else { return };
         let stays = self
             .places
             .get(&**old.id())
-            .and_then(|place| place.member.quota_group())
+            .and_then(|place| place.member.declared_group())
             .is_some_and(|current| current.token() == group.token());
         if !stays {
             group.declare(&self.home.service, old.id(), None);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::failure::{Failure, FailureKind, Scope};
+use crate::limit::{QuotaGroups, Refusal};
 use crate::member::{Member, RestReason};
 use crate::strategy::{Outcome, OutcomeKind};
 use crate::time::Time;
@@ -35,7 +36,7 @@ impl Measure {
 }
 
 /// Counts an outcome, and rests or sets aside whoever asked for it.
-pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
+pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, groups: &QuotaGroups, now: Time) -> Effect {
     let state = member.state();
     let began = now - outcome.elapsed;
     match &outcome.kind {
@@ -53,12 +54,12 @@ pub(crate) fn apply<I>(member: &Member<I>, outcome: &Outcome, now: Time) -> Effe
         }
         OutcomeKind::Failure(failure) => {
             state.count_failure(failure.kind());
-            failed(member, *failure, began, now)
+            failed(member, *failure, groups, began, now)
         }
     }
 }
 
-fn failed<I>(member: &Member<I>, failure: Failure, began: Time, now: Time) -> Effect {
+fn failed<I>(member: &Member<I>, failure: Failure, groups: &QuotaGroups, began: Time, now: Time) -> Effect {
     let (state, health, kind) = (member.state(), member.health(), failure.kind());
     if kind.is_fault() {
         let ejected = health.fault(state, began, now);
@@ -73,12 +74,22 @@ fn failed<I>(member: &Member<I>, failure: Failure, began: Time, now: Time) -> Ef
     health.neutral(state, Some(kind), began, now);
     match kind {
         FailureKind::LimitExceeded => {
-            if let Some(limiter) = member.quota_group().and_then(|group| group.limiter()) {
-                limiter.refused(failure.retry_after(), now);
-            }
+            refused(member, failure, groups, began, now);
             rest(member, failure, now)
         }
         _ => Effect::None,
+    }
+}
+
+/// Lets the quota group learn from a refusal. A narrower failure than that of the group teaches nothing: it says that the
+/// others of the group have room.
+fn refused<I>(member: &Member<I>, failure: Failure, groups: &QuotaGroups, began: Time, now: Time) {
+    let group = member.quota_group_or_make(groups);
+    if failure.scope() == Scope::Instance && group.is_shared() {
+        return;
+    }
+    if group.refusal(Refusal::new(began, failure.retry_after()), now) {
+        group.tell(member.service(), member.id(), now);
     }
 }
 

@@ -15,14 +15,15 @@ use crate::config::{CallPolicy, HealthCheckConfig, ServiceConfig, StrategySpec};
 use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
-use crate::limit::{DeclaredLimiters, LimiterFactory, QuotaGroups};
+use crate::limit::{AdaptiveLimiters, LimiterFactory, QuotaGroups, QuotaHint};
 use crate::member::{Home, Lease, Member, MemberSet, RestReason};
 use crate::meters::Meters;
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
 use crate::signal::Signal;
 use crate::strategy::{
-    Candidates, CoreStrategies, Interest, Outcome, PickRequest, Picker, RoundRobin, Strategy, StrategyFactory,
+    Candidates, CoreStrategies, Exclusions, Interest, Outcome, PickRequest, Picker, RoundRobin, Strategy,
+    StrategyFactory,
 };
 use crate::time::{Clock, Time};
 
@@ -42,9 +43,9 @@ pub struct PoolContext<I> {
 }
 
 impl<I: ServiceInstance> PoolContext<I> {
-    /// Everything at its default: round robin, default configuration, declared limits.
+    /// Everything at its default: round robin, default configuration, limits that are declared, hinted at or learned.
     pub fn new() -> Self {
-        Self::with_limiters(Arc::new(DeclaredLimiters))
+        Self::with_limiters(Arc::new(AdaptiveLimiters))
     }
 
     /// Everything at its default but the limiters of quota groups.
@@ -302,10 +303,10 @@ impl<I: ServiceInstance> Pool<I> {
     /// Takes an outcome in: counts it, rests or sets aside the instance if that follows, tells the strategy.
     pub fn record(&self, member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
         self.meters().attempt(outcome);
-        let effect = outcome::apply(member, outcome, now);
+        let effect = outcome::apply(member, outcome, &self.context.groups, now);
         let published = self.published.load();
         if published.interest.outcomes {
-            published.picker.on_outcome(member, outcome);
+            published.picker.on_outcome(member, &outcome.ended_at(now));
         }
         if outcome.is_success()
             && let Some(hedger) = &published.hedger
@@ -325,6 +326,11 @@ impl<I: ServiceInstance> Pool<I> {
     pub fn tick(&self, now: Time) {
         let published = self.published.load();
         self.health().tick(published.set.iter().map(|(_, member)| &**member.state()), now);
+    }
+
+    /// The provider of `member` said how much of its quota is left.
+    pub fn hint(&self, member: &Member<I>, hint: QuotaHint, now: Time) {
+        member.quota_group_or_make(&self.context.groups).hint(hint, now);
     }
 
     fn health(&self) -> &PoolHealth {
@@ -374,6 +380,14 @@ impl<I: ServiceInstance> Pool<I> {
             earliest = Some(earliest.map_or(at, |earliest| earliest.min(at)));
         }
         earliest
+    }
+
+    /// The earliest time at which somebody could be picked whom the call has not tried in this round; `None` if it has
+    /// tried all, or nobody knows. O(n).
+    pub(crate) fn untried_available_at(&self, tried: &Exclusions, cost: u64, now: Time) -> Option<Time> {
+        let published = self.published.load();
+        let untried = published.set.iter().filter(|(_, member)| !tried.contains(member));
+        untried.map(|(_, member)| member.available_at(cost, now)).min().filter(|at| *at != Time::MAX)
     }
 
     /// If all instances are set aside as unusable, the earliest time at which one is probed again. Nothing to wait for:

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::human;
 use crate::failure::FailureKind;
 use crate::health::{EjectionReason, HealthState};
+use crate::limit::QuotaStatus;
 use crate::member::{Member, MemberState, RestReason};
 use crate::registry::{Freshness, InstanceState, Revision};
 use crate::time::Time;
@@ -78,8 +79,10 @@ pub struct InstanceStats {
     pub rest_reason: Option<RestReason>,
     /// What is left of its quota, from 0 to 1.
     pub headroom: f64,
-    /// Its quota group, if it has a named one or limits of its own.
+    /// Its quota group, if it has a named one or a quota of its own.
     pub quota_group: Option<String>,
+    /// The limits in force of its quota group; `None`: nothing is declared, hinted at or learned.
+    pub quota: Option<QuotaStatus>,
 }
 
 impl InstanceStats {
@@ -93,6 +96,7 @@ impl InstanceStats {
             rest_reason: rest.map(|(_, why)| why),
             headroom: member.headroom(now),
             quota_group: member.quota_group().map(|group| group.key().to_owned()),
+            quota: member.quota_group().and_then(|group| group.status(now)),
             ..Self::gone(member.state(), member.health().status(member.state(), now))
         }
     }
@@ -118,6 +122,7 @@ impl InstanceStats {
             rest_reason: None,
             headroom: 0.0,
             quota_group: None,
+            quota: None,
         }
     }
 }

@@ -73,14 +73,17 @@ impl<I: 'static> Announcement<I> {
 
     /// Leaves gracefully: no new requests from now on; after `grace`, in which running ones finish, the instance is
     /// taken out. Cancelling this (dropping the future) takes it out at once.
+    ///
+    /// The grace is given also where the registry cannot be told, because then requests go on coming; the first error
+    /// is returned in the end.
     pub async fn leave(mut self, grace: Duration) -> Result<(), RegistryError> {
-        self.keeper.drain().await?;
+        let drained = self.keeper.drain().await;
         if !grace.is_zero() {
             tokio::time::sleep(grace).await;
         }
-        let result = self.keeper.remove().await;
-        self.left = result.is_ok();
-        result
+        let removed = self.keeper.remove().await;
+        self.left = removed.is_ok();
+        drained.and(removed)
     }
 }
 

@@ -54,7 +54,8 @@ impl Exclusions {
         self.members.len()
     }
 
-    fn contains<I>(&self, member: &Member<I>) -> bool {
+    /// Whether the member was left out, for itself or with its quota group.
+    pub(crate) fn contains<I>(&self, member: &Member<I>) -> bool {
         self.members.contains(&member.state().token())
             || (!self.groups.is_empty()
                 && member.quota_group().is_some_and(|group| self.groups.contains(&group.token())))
@@ -155,7 +156,7 @@ impl<'a, I> Candidates<'a, I> {
     /// without what this call has tried. For strategies that count whom they have.
     #[inline]
     pub fn is_available(&self, member: &Member<I>) -> bool {
-        !member.is_barred(&self.now, self.is_desperate())
+        !member.is_barred(self.request.cost, &self.now, self.is_desperate())
             && (!member.is_suspect() || self.last_resort.get() != Resort::None)
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::failure::{Failure, FailureKind};
+use crate::time::Time;
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,27 +27,37 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// How long the attempt could have taken at most, if that was limited.
     pub timeout: Option<Duration>,
+    /// When it ended, by the clock of the picks. The pool notes it
+    /// ([`Pool::record`](crate::pool::Pool::record)) before it tells the strategy; [`Time::ORIGIN`] until then.
+    pub at: Time,
 }
 
 impl Outcome {
     /// A success after `elapsed`.
     pub const fn success(elapsed: Duration) -> Self {
-        Self { kind: OutcomeKind::Success, elapsed, timeout: None }
+        Self { kind: OutcomeKind::Success, elapsed, timeout: None, at: Time::ORIGIN }
     }
 
     /// A failure after `elapsed`.
     pub const fn failure(failure: Failure, elapsed: Duration) -> Self {
-        Self { kind: OutcomeKind::Failure(failure), elapsed, timeout: None }
+        Self { kind: OutcomeKind::Failure(failure), elapsed, timeout: None, at: Time::ORIGIN }
     }
 
     /// A cancellation after `elapsed`.
     pub const fn cancelled(elapsed: Duration) -> Self {
-        Self { kind: OutcomeKind::Cancelled, elapsed, timeout: None }
+        Self { kind: OutcomeKind::Cancelled, elapsed, timeout: None, at: Time::ORIGIN }
     }
 
     /// The same, with the limit that the attempt had.
     pub const fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same, with the time at which it ended.
+    #[must_use]
+    pub const fn ended_at(mut self, at: Time) -> Self {
+        self.at = at;
         self
     }
 

@@ -123,8 +123,10 @@ fn kind_of(code: i32, message: &str) -> EtcdErrorKind {
         EtcdErrorKind::Unauthenticated
     } else {
         match code {
-            code::UNAVAILABLE => EtcdErrorKind::Unavailable,
-            code::CANCELLED | code::DEADLINE_EXCEEDED => EtcdErrorKind::Timeout,
+            code::DEADLINE_EXCEEDED => EtcdErrorKind::Timeout,
+            // The client's own timeout, or a connection that could not be made after all.
+            code::CANCELLED if says("Timeout") => EtcdErrorKind::Timeout,
+            code::CANCELLED | code::UNAVAILABLE => EtcdErrorKind::Unavailable,
             // What the transport reports of a broken connection.
             code::UNKNOWN if says("h2 protocol") || says("transport") || says("connection") => {
                 EtcdErrorKind::Unavailable
@@ -240,6 +242,7 @@ mod tests {
             (7, "etcdserver: permission denied", EtcdErrorKind::PermissionDenied),
             (9, "etcdserver: authentication is not enabled", EtcdErrorKind::AuthNotEnabled),
             (1, "Timeout expired", EtcdErrorKind::Timeout),
+            (1, "operation was canceled", EtcdErrorKind::Unavailable),
             (2, "h2 protocol error: error reading a body from connection", EtcdErrorKind::Unavailable),
             (2, "transport error", EtcdErrorKind::Unavailable),
             (13, "boom", EtcdErrorKind::Other),

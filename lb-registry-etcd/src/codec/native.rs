@@ -48,6 +48,12 @@ struct Ours {
     lb: Option<u32>,
 }
 
+/// Whether it is a record of this library. What is written here begins with the field that says so; who writes by hand
+/// may have another order.
+fn is_ours(metadata: &str) -> bool {
+    metadata.starts_with("{\"lb\":") || matches!(serde_json::from_str(metadata), Ok(Ours { lb: Some(_) }))
+}
+
 impl<I: ServiceInstance + Serialize + DeserializeOwned> Codec<I> for NativeCodec {
     fn encode(&self, _service: &str, record: &Record<I>) -> Result<Vec<u8>, CodecError> {
         let addr = record.instance.address().unwrap_or_default();
@@ -61,7 +67,7 @@ impl<I: ServiceInstance + Serialize + DeserializeOwned> Codec<I> for NativeCodec
             return Err(CodecError::malformed("grpc-go", "it does not add an endpoint"));
         }
         if let Some(metadata) = found.metadata
-            && let Ok(Ours { lb: Some(_) }) = serde_json::from_str(metadata.get())
+            && is_ours(metadata.get())
         {
             return JsonCodec.decode(service, id, metadata.get().as_bytes());
         }

@@ -6,6 +6,7 @@
 mod support;
 
 mod auth;
+mod cold;
 mod connections;
 mod history;
 mod leases;

@@ -108,3 +108,34 @@ async fn a_value_that_is_too_large_is_refused() {
     assert_eq!(kind(&error), Some(EtcdErrorKind::TooLarge), "{error:?}");
     registry.register("cart", instance("a")).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_services_that_are_wanted_are_kept_and_unknown_names_leave_nothing_behind() {
+    let etcd = EtcdServer::start().await.unwrap();
+    let all = connect([etcd.client_url()]).await;
+    for service in ["shop-cart", "shop-till", "billing"] {
+        all.register(service, instance("a")).await.unwrap();
+    }
+    let some = crate::support::builder([etcd.client_url()])
+        .services(|name| name.starts_with("shop-"))
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(some.services().await.unwrap(), ["shop-cart", "shop-till"]);
+    assert!(some.instances("billing").await.unwrap().is_empty());
+    // It can write what it does not keep, and keeps alive what it announces there.
+    some.register("billing", instance("b")).await.unwrap();
+    let _c = some.announce("billing", instance("c")).await.unwrap();
+    let watch = all.watch("billing").await.unwrap();
+    until_live("written", &watch, Duration::from_secs(1), &["a", "b", "c"]).await;
+    etcd.etcdctl(&["del", "lb/instances/billing/c"]).await.unwrap();
+    let again = || some.status().re_registrations == 1;
+    crate::support::until_status("put again", Duration::from_secs(2), again).await;
+
+    for n in 0..10_000 {
+        let watch = all.watch(&format!("unknown-{n}")).await.unwrap();
+        assert!(!watch.current().is_known());
+    }
+    let status = all.status();
+    assert_eq!((status.services, status.watched, status.instances), (3, 1, 5));
+}

@@ -191,7 +191,11 @@ impl<I: ServiceInstance> Follower<I> {
     fn follow(&self, state: &mut State, service: Arc<str>, known: oneshot::Sender<()>) {
         let now = self.clock.now();
         if let Some(followed) = state.services.get_mut(&service) {
-            if followed.sync.version().is_some() {
+            if self.catalog.latest(&service).is_known() {
+                // Others watch it, and see what is known: who comes now need not wait for an outage to be over, or to be
+                // called one.
+                let _ = known.send(());
+            } else if followed.sync.version().is_some() {
                 state.known.push(known);
             } else {
                 followed.waiting.push(known);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::{RetryBudgetConfig, ServiceConfig, StrategySpec};
 use crate::instance::Instance;
 use crate::limits::Limits;
+use crate::secret::Secret;
 
 /// Names that are allowed, and that a careless store takes for a path, a pattern, an escape, the same, or its own.
 pub(super) const ODD: &[&str] = &[
@@ -135,7 +136,9 @@ pub(super) fn full_instances() -> Vec<Instance> {
             .with_metadata("", "an empty key")
             .with_metadata("empty", "")
             .with_metadata("lines", "one\ntwo\0\u{1f}\"three\"\\")
-            .with_metadata("日本", "🦀"),
+            .with_metadata("日本", "🦀")
+            .with_secret("api_key", Secret::env("KEY"))
+            .with_secret("", Secret::file("/run/secrets/日本")),
         Instance::new("extreme")
             .with_address("")
             .with_weight(u32::MAX)

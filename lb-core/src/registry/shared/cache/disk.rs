@@ -24,7 +24,7 @@ use crate::registry::shared::json_codec::{decode_config, decode_override, encode
 /// The file is replaced as a whole, and is readable by its owner only (mode 0600). It has a version and a checksum, and
 /// the name of the registry that it belongs to; a torn file, or one that is something else, is refused with an error
 /// that says so, and one that belongs to somebody else is not written over. Instances are in it as the registry's
-/// codec writes them: a secret stays a reference.
+/// codec writes them: a [`Secret`](crate::Secret) stays a reference.
 ///
 /// [`keep`](Self::keep) writes it in the background while the registry is live, at most once per
 /// [`debounce`](Self::with_debounce), on a thread that may block. What the last moments brought may be missing in it.

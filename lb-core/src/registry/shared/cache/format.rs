@@ -265,7 +265,7 @@ mod tests {
         fn no_flipped_bit_is_overlooked(content in content(), at in any::<prop::sample::Index>(), bit in 0..8) {
             let mut bytes = encode(&content);
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert!(decode(&bytes).is_err());
         }
 

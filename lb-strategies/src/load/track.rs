@@ -1,0 +1,216 @@
+//! What is noted of a member: [`Track`].
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lb_core::Time;
+use lb_core::strategy::{Member, Outcome, StrategyError};
+
+use super::float::Float;
+use crate::params::invalid;
+
+/// Within which what was learned loses its meaning, by default.
+pub(crate) const DEFAULT_DECAY: Duration = Duration::from_secs(10);
+
+/// What part of a sample the mean takes in, at least: it spans about the last eight.
+const MEAN_STEP: f64 = 1.0 / 8.0;
+/// The same for successes and the part of failures.
+const SUCCESS_STEP: f64 = 1.0 / 8.0;
+/// And for the first of several failures. Those that follow count more ([`Track::observe`]).
+const FAILURE_STEP: f64 = 1.0 / 16.0;
+/// Up to which part of failures nothing is held against a member: a single one is chance.
+const NOISE: f64 = 0.05;
+/// More than this part of failures is not believed, so that the way back is not endless.
+const WORST: f64 = 0.95;
+/// How much slower than usual somebody unknown is taken to be while its first requests run.
+const UNPROVEN: f64 = 4.0;
+
+/// How fast what was learned loses its meaning: to 1/e within that time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    nanos: f64,
+}
+
+impl Memory {
+    pub(crate) fn new(decay: Duration) -> Self {
+        let decay = decay.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        Self { nanos: decay.as_nanos() as f64 }
+    }
+
+    /// What is left after `age`.
+    #[inline]
+    fn left(self, age: Duration) -> f64 {
+        (-(age.as_nanos() as f64) / self.nanos).exp()
+    }
+}
+
+/// A `decay` from parameters, if it is one that makes sense.
+pub(crate) fn decay_in_range(name: &str, decay: Duration) -> Result<Duration, StrategyError> {
+    if decay < Duration::from_millis(1) || decay > Duration::from_secs(3600) {
+        return Err(invalid(name, format!("`decay` is from 1ms to 1h, not {decay:?}")));
+    }
+    Ok(decay)
+}
+
+/// Which average of the latency to go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Average {
+    /// Of about the last eight samples.
+    Mean,
+    /// Jumps up to a sample that is above it, and forgets it slowly.
+    Peak,
+}
+
+/// What strategies that learn note of a member. Lives in the member, and so survives changes of the set and of the
+/// strategy; all strategies of this crate share it. One cache line. Durations are in nanoseconds.
+#[derive(Default)]
+#[repr(align(64))]
+pub(crate) struct Track {
+    /// Averages of the latency of what worked; 0: nothing known.
+    mean: Float,
+    peak: Float,
+    /// Which part of the requests fails, of late.
+    failing: Float,
+    /// What a failure costs.
+    penalty: Float,
+    /// When the last request ended.
+    at: AtomicU64,
+    /// Since when nothing has ended, if something runs: the oldest running request is at least that old.
+    quiet_since: AtomicU64,
+    /// How many requests have ended, counted like [`MemberState::started`](lb_core::member::MemberState::started).
+    ended: AtomicU64,
+}
+
+impl Track {
+    pub(crate) fn of<I>(member: &Member<I>) -> &Self {
+        member.ext()
+    }
+
+    /// Whether there is any sample of what works.
+    #[inline]
+    pub(crate) fn is_known(&self) -> bool {
+        self.mean.get() > 0.0
+    }
+
+    /// The mean latency, and whether the member does what it should.
+    pub(crate) fn mean_if_sound(&self) -> Option<f64> {
+        (self.is_known() && self.failing.get() <= NOISE).then(|| self.mean.get())
+    }
+
+    /// How long a request that ran alone would take that begins now: the average, which returns to what is `usual`
+    /// while nobody asks; or the time for which the member has been silent with requests running, if that is longer.
+    /// So one that hangs is seen before it answers.
+    #[inline]
+    pub(crate) fn latency<I>(
+        &self,
+        member: &Member<I>,
+        in_flight: u64,
+        average: Average,
+        usual: f64,
+        now: Time,
+        memory: Memory,
+    ) -> f64 {
+        let learned = match average {
+            Average::Mean => self.mean.get(),
+            Average::Peak => self.peak.get(),
+        };
+        let believed = if learned <= 0.0 {
+            if in_flight == 0 { usual } else { usual * UNPROVEN }
+        } else if learned > usual {
+            usual + (learned - usual) * memory.left(self.age(now))
+        } else {
+            learned
+        };
+        if in_flight == 0 {
+            return believed;
+        }
+        let since = self.quiet_since.load(Ordering::Relaxed);
+        let silence = now.as_nanos().saturating_sub(since) as f64;
+        // Who holds answers in flight whose requests have ended is not silent; nor is who was not watched until now.
+        if silence > believed && since != 0 && self.has_running(member) { silence } else { believed }
+    }
+
+    fn has_running<I>(&self, member: &Member<I>) -> bool {
+        member.state().started() > self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether more requests fail than is chance, or have until a while ago.
+    #[inline]
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.get() > NOISE
+    }
+
+    /// How many failures there are to one success; 0 while they are few enough to be chance.
+    #[inline]
+    pub(crate) fn odds(&self, now: Time, memory: Memory) -> f64 {
+        let failing = self.failing.get();
+        if failing <= NOISE {
+            return 0.0;
+        }
+        let failing = failing * memory.left(self.age(now)) - NOISE;
+        if failing <= 0.0 { 0.0 } else { failing / (1.0 - failing) }
+    }
+
+    /// What the failures before a success cost, to be expected.
+    #[inline]
+    pub(crate) fn trouble(&self, now: Time, memory: Memory) -> f64 {
+        let odds = self.odds(now, memory);
+        if odds > 0.0 { odds * self.penalty.get() } else { 0.0 }
+    }
+
+    fn age(&self, now: Time) -> Duration {
+        now.since(Time::from_nanos(self.at.load(Ordering::Relaxed)))
+    }
+
+    /// A request is about to begin on a member that has none: its silence begins with it.
+    #[inline]
+    pub(crate) fn begin<I>(&self, member: &Member<I>, now: Time) {
+        self.quiet_since.store(now.as_nanos(), Ordering::Relaxed);
+        // Requests whose end nobody told are over, too.
+        self.ended.store(member.state().started(), Ordering::Relaxed);
+    }
+
+    /// Learns from an outcome; returns how many requests had ended before. `usual` is what a request usually takes.
+    ///
+    /// The part of failures rises by more the higher it is: from nothing a single failure makes it 6 %, eight in a row
+    /// make it 90 %.
+    pub(crate) fn observe(&self, outcome: &Outcome, usual: f64, memory: Memory) -> u64 {
+        let left = memory.left(self.age(outcome.at));
+        let failing = self.failing.get() * left;
+        let elapsed = (outcome.elapsed.as_nanos() as f64).max(1.0);
+        if outcome.is_success() {
+            self.take_in(elapsed, left);
+            self.failing.set(if failing < NOISE / 100.0 { 0.0 } else { failing * (1.0 - SUCCESS_STEP) });
+        } else if outcome.is_lower_bound() {
+            self.take_in_if_slow(elapsed, left);
+        } else if let Some(slow) = outcome.load_sample_where_usual_is(Duration::from_nanos(usual as u64)) {
+            self.take_in_if_slow(elapsed, left);
+            self.penalty.set((self.penalty.get() * left).max(slow.as_nanos() as f64));
+            let step = FAILURE_STEP + failing / 2.0;
+            self.failing.set((failing + (1.0 - failing) * step).min(WORST));
+        }
+        let at = outcome.at.as_nanos();
+        self.at.store(at, Ordering::Relaxed);
+        self.quiet_since.store(at, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn take_in(&self, sample: f64, left: f64) {
+        let (mean, peak) = (self.mean.get(), self.peak.get());
+        if mean <= 0.0 {
+            self.mean.set(sample);
+            self.peak.set(sample.max(peak));
+            return;
+        }
+        self.mean.set(mean + (sample - mean) * MEAN_STEP.max(1.0 - left));
+        self.peak.set(if sample > peak { sample } else { sample + (peak - sample) * left });
+    }
+
+    /// It would have taken longer than that.
+    fn take_in_if_slow(&self, bound: f64, left: f64) {
+        let mean = self.mean.get();
+        if mean > 0.0 && bound > mean {
+            self.take_in(bound, left);
+        }
+    }
+}
