@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub(crate) const TTL: Duration = Duration::from_secs(3);
 /// What was announced is there again after a loss of data: a third of the time-to-live, and a second for the rest.
-pub(crate) const BACK: Duration = Duration::from_secs(3 / 3 + 1);
+pub(crate) const BACK: Duration = Duration::from_secs(TTL.as_secs() / 3 + 1);
 pub(crate) const INSTANCES: &str = "lb:{faults/s}:i";
 pub(crate) const EXPIRIES: &str = "lb:{faults/s}:x";
 pub(crate) const VERSION: &str = "lb:{faults/s}:v";
