@@ -32,7 +32,11 @@ async fn it_begins_with_what_is_on_disk_and_catches_up() {
     lb.execute("s", |_| async { Ok::<_, RequestError>(()) }).await.unwrap();
 
     redis.restart().await.unwrap();
-    fleet.a.register("s", Instance::new("new")).await.unwrap();
+    // The first write may find the connection broken.
+    let registered = lb_testkit::eventually_async("a registration", 10 * SECOND, async || {
+        fleet.a.register("s", Instance::new("new")).await.ok()
+    });
+    registered.await.unwrap();
     let caught_up = tokio::time::timeout(10 * SECOND, async {
         while !(watch.current().freshness == Freshness::Live && watch.current().entries.get("new").is_some())
         {

@@ -201,6 +201,19 @@ impl State {
         Err(self.look_again(now))
     }
 
+    /// 0 only while the store has said that nothing is to be had: who sees 0 does not ask, and without a request that asks
+    /// nothing is leased.
+    fn leased_headroom(&self, now: Time) -> f64 {
+        const SOME: f64 = 0.01;
+        let at_hand = now.as_nanos() < self.until.load(Relaxed)
+            && (!self.limits_requests.load(Relaxed) || self.requests.left.load(Relaxed) > 0)
+            && (!self.limits_tokens.load(Relaxed) || self.tokens.left.load(Relaxed) > 0);
+        if !at_hand && now.as_nanos() < self.again.load(Relaxed) && self.short.load(Relaxed) {
+            return 0.0;
+        }
+        f64::from_bits(self.level.load(Relaxed)).max(SOME)
+    }
+
     fn look_again(&self, now: Time) -> Time {
         Time::from_nanos(self.again.load(Relaxed)).max(now + SOON)
     }
@@ -404,7 +417,7 @@ impl Limiter for SharedLimiter {
         } else if self.state.away.load(Relaxed) {
             self.state.fallback.headroom(now)
         } else {
-            f64::from_bits(self.state.level.load(Relaxed))
+            self.state.leased_headroom(now)
         };
         local.min(shared)
     }
