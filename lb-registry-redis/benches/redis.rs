@@ -28,7 +28,7 @@ fn main() {
         for n in if small { vec![100] } else { vec![10_000, 100_000] } {
             load(n).await;
         }
-        beats(if small { 200 } else { 10_000 }, Duration::from_secs(if small { 1 } else { 30 })).await;
+        beats(if small { 200 } else { 10_000 }, Duration::from_secs(if small { 1 } else { 15 })).await;
         recovery(small).await;
     });
 }

@@ -1,18 +1,20 @@
 //! How a registry is set up: [`RedisRegistryBuilder`].
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lb_core::registry::shared::{
-    Announcer, Catalog, CatalogOptions, Codec, EmptyPolicy, JsonCodec, KeeperOptions, Leases, Numbering,
-    RemovalPolicy, RuntimeClock,
+    Announcer, Catalog, CatalogOptions, Codec, DiskCache, EmptyPolicy, JsonCodec, KeeperOptions, Leases,
+    Numbering, RemovalPolicy, RuntimeClock,
 };
-use lb_core::{RandomSource, SeededRandom, ServiceInstance, ThreadRandom};
+use lb_core::{Clock as _, RandomSource, Secret, SeededRandom, ServiceInstance, ThreadRandom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use crate::announcements::Announcements;
 use crate::connection::{Address, AddressError, ConnectionError, Dial, Link, Timeouts, Tls};
@@ -61,8 +63,8 @@ pub struct RedisRegistryBuilder<I> {
     address: Address,
     namespace: String,
     user: Option<String>,
-    password: Option<String>,
-    sentinel_login: (Option<String>, Option<String>),
+    password: Option<Secret>,
+    sentinel_login: (Option<String>, Option<Secret>),
     tls: Option<Tls>,
     timeouts: Timeouts,
     ttl: Duration,
@@ -72,6 +74,7 @@ pub struct RedisRegistryBuilder<I> {
     options: CatalogOptions,
     random: Arc<dyn RandomSource>,
     wait: Duration,
+    cache: Option<PathBuf>,
 }
 
 impl<I: ServiceInstance + Serialize + DeserializeOwned> RedisRegistryBuilder<I> {
@@ -83,7 +86,7 @@ impl<I: ServiceInstance + Serialize + DeserializeOwned> RedisRegistryBuilder<I> 
             address,
             namespace: "default".into(),
             user,
-            password,
+            password: password.map(Secret::literal),
             sentinel_login: (None, None),
             timeouts: Timeouts::default(),
             ttl: Duration::from_secs(15),
@@ -93,6 +96,7 @@ impl<I: ServiceInstance + Serialize + DeserializeOwned> RedisRegistryBuilder<I> 
             options: CatalogOptions::default(),
             random: Arc::new(ThreadRandom),
             wait: Duration::from_secs(5),
+            cache: None,
         })
     }
 }
@@ -108,14 +112,24 @@ impl<I: ServiceInstance> RedisRegistryBuilder<I> {
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         let user = user.into();
         self.user = (!user.is_empty()).then_some(user);
-        self.password = Some(password.into());
+        let password = password.into();
+        self.password = (!password.is_empty()).then(|| Secret::literal(password));
+        self
+    }
+
+    /// The ACL user, and where its password is: it is looked up for each connection, so that it can be replaced while the
+    /// program runs. An empty user is the default user.
+    pub fn credentials_from(mut self, user: impl Into<String>, password: Secret) -> Self {
+        let user = user.into();
+        self.user = (!user.is_empty()).then_some(user);
+        self.password = Some(password);
         self
     }
 
     /// User and password for the sentinels, if they want any. Default none: those for the servers are not sent to them.
     pub fn sentinel_credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         let user = user.into();
-        self.sentinel_login = ((!user.is_empty()).then_some(user), Some(password.into()));
+        self.sentinel_login = ((!user.is_empty()).then_some(user), Some(Secret::literal(password)));
         self
     }
 
@@ -175,17 +189,39 @@ impl<I: ServiceInstance> RedisRegistryBuilder<I> {
         self
     }
 
+    /// Keeps what is watched in this file, for a start while Redis is away: then [`connect`](Self::connect) gives, after
+    /// [`wait`](Self::wait), a registry that begins with what the file holds. Its snapshots say
+    /// [`ColdCache`](lb_core::registry::Freshness::ColdCache) until Redis is there. Each registry needs a file of its own.
+    /// Default none.
+    pub fn cache(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache = Some(path.into());
+        self
+    }
+
     /// Starts the registry and waits for its first connection. Needs a tokio runtime.
     pub async fn connect(self) -> Result<RedisRegistry<I>, ConnectError> {
         let wait = self.wait;
-        let registry = self.start();
-        if !wait.is_zero() {
-            registry.core.writer.link.ready(wait).await?;
+        let owner = format!("redis, {}", self.namespace);
+        let cache = self
+            .cache
+            .clone()
+            .map(|path| Arc::new(DiskCache::with_codec(path, owner, Arc::clone(&self.codec))));
+        let clock = RuntimeClock::start();
+        let registry = self.start(clock);
+        let catalog = &registry.core.catalog;
+        if let Some(cache) = &cache {
+            tokio::spawn(Arc::clone(cache).keep(catalog));
+        }
+        if let Err(error) = registry.core.writer.link.ready(wait).await
+            && !restore(cache, catalog, clock).await
+            && !wait.is_zero()
+        {
+            return Err(error.into());
         }
         Ok(registry)
     }
 
-    fn start(self) -> RedisRegistry<I> {
+    fn start(self, clock: RuntimeClock) -> RedisRegistry<I> {
         let mut removal = self.removal.unwrap_or_else(|| RemovalPolicy::for_ttl(self.ttl));
         if let Some(empty) = self.empty {
             removal = removal.with_empty(empty);
@@ -218,7 +254,7 @@ impl<I: ServiceInstance> RedisRegistryBuilder<I> {
             catalog: catalog.clone(),
             translator: Translator { codec: self.codec },
             namespace,
-            clock: RuntimeClock::start(),
+            clock,
             random: Arc::clone(&self.random),
             settings: Settings { poll: self.timeouts.poll, resync: self.timeouts.resync, ttl: self.ttl },
             listen,
@@ -230,6 +266,26 @@ impl<I: ServiceInstance> RedisRegistryBuilder<I> {
         let announcer = Announcer::spawn(store, options, catalog.clone(), self.random);
         let first_look = self.timeouts.connect + self.timeouts.command;
         RedisRegistry { core: Arc::new(Core { writer, catalog, follow, announcer, first_look }) }
+    }
+}
+
+/// Begins with what the cache holds. Whether it holds something.
+async fn restore<I: ServiceInstance>(
+    cache: Option<Arc<DiskCache<I>>>,
+    catalog: &Catalog<I>,
+    clock: RuntimeClock,
+) -> bool {
+    let Some(cache) = cache else { return false };
+    match tokio::task::spawn_blocking(move || cache.load()).await {
+        Ok(Ok(Some(cached))) => {
+            warn!(written = ?cached.written, "Redis cannot be reached; beginning with the disk cache");
+            catalog.restore(cached.image, clock.now())
+        }
+        Ok(Err(error)) => {
+            warn!(%error, "the disk cache is not used");
+            false
+        }
+        Ok(Ok(None)) | Err(_) => false,
     }
 }
 

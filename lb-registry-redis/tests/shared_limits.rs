@@ -103,8 +103,9 @@ async fn work(redis: &str, provider: &str) {
                         async move {
                             let mut stream = stream.lock().await;
                             let mut answer = [0];
-                            stream.write_all(b"?").await.map_err(RequestError::service)?;
-                            stream.read_exact(&mut answer).await.map_err(RequestError::service)?;
+                            let broken = |error: std::io::Error| RequestError::service(error.to_string());
+                            stream.write_all(b"?").await.map_err(broken)?;
+                            stream.read_exact(&mut answer).await.map_err(broken)?;
                             match answer[0] {
                                 b'y' => Ok(()),
                                 b'r' => Err(RequestError::limit_exceeded("429")

@@ -9,6 +9,7 @@
 //! - [`servers`]: finding or installing the servers that the tests run; [`locate`] is shared with the tests
 //! - [`metadata`]: what cargo knows of the workspace; [`features`], [`msrv`], [`licenses`] and [`package`] are decided from it
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,11 +28,13 @@ mod runner;
 mod selection;
 mod servers;
 mod sim;
+mod soak;
 mod step;
 mod test;
 
 use metadata::{Metadata, MetadataError};
 use selection::{Selection, UnknownStep};
+use soak::Soak;
 use step::Step;
 
 const HELP: &str = "\
@@ -42,6 +45,7 @@ Usage: cargo xtask <command> [options]
 Commands:
   test [-- args]   every test: unit, integration, doctests, and a short run of each example; args go to the tests
   ci               everything a change must pass: the steps below
+  soak <kind>      random faults on the registry in `etcd` or `redis`: --minutes 30, --seed 7
   sim [args]       every strategy through every scenario of the simulator; `cargo xtask sim --help`
 
 Options of `test` and `ci`:
@@ -56,13 +60,16 @@ Steps:
   test/servers            etcd and Redis are installed, or can be: Debian's packages, where we may install
   test/cargo              unit, integration and documentation tests, all features
   test/example-failover   the fail-over example runs
-  test/example-etcd_fleet the example of a fleet in etcd runs
+  test/example-quotas     the example of quotas runs
+  test/example-etcd_fleet a fleet that shares a registry in etcd runs
+  test/example-redis_fleet  the same in Redis
+  test/example-redis_quota  processes that share a quota run
   clippy                  no lint fires, all targets and all features
   docs                    the documentation builds without a warning
   features                each feature of each package builds alone, and each package without any
   package                 every crate that is published packs, and builds from what was packed
 
-`test` names both steps of that group. A run goes on after a step that failed, so that one run tells everything.
+`test` names all steps of that group. A run goes on after a step that failed, so that one run tells everything.
 ";
 
 fn main() -> ExitCode {
@@ -94,9 +101,22 @@ enum Error {
 /// `Ok(false)`: a step failed, and the report has said so.
 fn run() -> Result<bool, Error> {
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == "sim") {
-        enter_workspace()?;
-        return sim::run(words).map_err(Error::Sim);
+    match words.next().as_deref().and_then(OsStr::to_str) {
+        Some("sim") => {
+            enter_workspace()?;
+            return sim::run(words).map_err(Error::Sim);
+        }
+        Some("soak") => {
+            let Some(soak) = Soak::parse(lexopt::Parser::from_args(words))? else {
+                print!("{HELP}");
+                return Ok(true);
+            };
+            enter_workspace()?;
+            let results = runner::run(soak.steps());
+            print!("{}", report::summary(&results, &[]));
+            return Ok(results.iter().all(report::StepResult::passed));
+        }
+        _ => {}
     }
     let Some(Request { command, selection, test_args }) = parse(lexopt::Parser::from_env())? else {
         print!("{HELP}");

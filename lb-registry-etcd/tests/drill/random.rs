@@ -110,10 +110,8 @@ impl Backend for Etcd {
                 let now = self.cluster.save()?;
                 let before =
                     std::mem::replace(&mut *self.saved.lock().unwrap_or_else(PoisonError::into_inner), now);
-                if !before.is_empty() {
-                    self.cluster.restore(&before)?;
-                    self.cluster.heal().await?;
-                }
+                self.cluster.restore(&before)?;
+                self.cluster.heal().await?;
             }
             "lease revoked" => {
                 let leases = self.member(0).etcdctl(&["lease", "list"]).await?;
@@ -171,7 +169,9 @@ async fn drill(members: usize, settings: Settings) -> Result<()> {
         missing: Duration::from_secs(8),
         look_up: Duration::from_secs(1),
     };
-    let etcd = Etcd { cluster, proxies, saved: Mutex::default() };
+    // The first time, the history goes back to the beginning.
+    let saved = Mutex::new(cluster.save()?);
+    let etcd = Etcd { cluster, proxies, saved };
     let report = Drill::new(Arc::new(observer.clone()), writers).bounds(bounds).run(&etcd, settings).await;
     println!("{:?}", observer.status());
     report.map(|_| ()).map_err(failed)

@@ -1,10 +1,10 @@
 //! Asking Redis: [`Link`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lb_core::RandomSource;
+use lb_core::Secret;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -26,14 +26,6 @@ pub(crate) struct Connected {
     pub(crate) last_error: Option<Arc<str>>,
 }
 
-/// What has happened on a link, for who looks after it.
-#[derive(Debug, Default)]
-pub(crate) struct LinkCounters {
-    pub(crate) connections: AtomicU64,
-    pub(crate) timeouts: AtomicU64,
-    pub(crate) scripts_loaded: AtomicU64,
-}
-
 /// The way to Redis. Clones share it. There is always at most one session, which a task of its own keeps up.
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Inner>);
@@ -41,7 +33,6 @@ pub(crate) struct Link(Arc<Inner>);
 struct Inner {
     connected: watch::Receiver<Connected>,
     complaints: mpsc::UnboundedSender<Complaint>,
-    counters: Arc<LinkCounters>,
     topology: Topology,
     dial: Dial,
     supervisor: AbortHandle,
@@ -58,31 +49,19 @@ impl Link {
     pub(crate) fn start(
         topology: Topology,
         dial: Dial,
-        sentinel_login: (Option<String>, Option<String>),
+        sentinel_login: (Option<String>, Option<Secret>),
         random: Arc<dyn RandomSource>,
     ) -> Self {
         let (publish, connected) = watch::channel(Connected::default());
         let (complaints, received) = mpsc::unbounded_channel();
-        let counters = Arc::new(LinkCounters::default());
-        let supervisor = Supervisor::new(
-            topology.clone(),
-            dial.clone(),
-            sentinel_login,
-            random,
-            publish,
-            received,
-            Arc::clone(&counters),
-        );
+        let supervisor =
+            Supervisor::new(topology.clone(), dial.clone(), sentinel_login, random, publish, received);
         let supervisor = tokio::spawn(supervisor.run()).abort_handle();
-        Self(Arc::new(Inner { connected, complaints, counters, topology, dial, supervisor }))
+        Self(Arc::new(Inner { connected, complaints, topology, dial, supervisor }))
     }
 
     pub(crate) fn connected(&self) -> watch::Receiver<Connected> {
         self.0.connected.clone()
-    }
-
-    pub(crate) fn counters(&self) -> &LinkCounters {
-        &self.0.counters
     }
 
     pub(crate) fn topology(&self) -> &Topology {
@@ -113,10 +92,7 @@ impl Link {
     /// Runs a script, which the server may have forgotten.
     pub(crate) async fn call(&self, call: &Call) -> Result<Value, ConnectionError> {
         match self.send(&Request::Command(&call.by_hash())).await {
-            Err((_, Trouble::NoScript)) => {
-                self.0.counters.scripts_loaded.fetch_add(1, Ordering::Relaxed);
-                self.query(&call.in_full()).await
-            }
+            Err((_, Trouble::NoScript)) => self.query(&call.in_full()).await,
             other => other.map_err(|(error, _)| error),
         }
     }
@@ -133,12 +109,7 @@ impl Link {
             Ok(Err(error)) => (error_of(&error, after), Trouble::of(&error)),
             Err(_) => (ConnectionError::Timeout { after }, Trouble::Timeout),
         };
-        let timeouts = if trouble.1 == Trouble::Timeout {
-            self.0.counters.timeouts.fetch_add(1, Ordering::Relaxed);
-            session.timed_out()
-        } else {
-            0
-        };
+        let timeouts = if trouble.1 == Trouble::Timeout { session.timed_out() } else { 0 };
         if trouble.1.verdict(timeouts) == Verdict::Replace {
             let _ = self.0.complaints.send(Complaint::Broken(session.number, trouble.0.to_string()));
         } else if trouble.1 == Trouble::Timeout {

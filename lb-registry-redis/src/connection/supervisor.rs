@@ -1,10 +1,10 @@
 //! The task that keeps a session up: [`Supervisor`].
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lb_core::RandomSource;
+use lb_core::Secret;
 use lb_core::registry::shared::Backoff;
 use redis::Value;
 use tokio::sync::{mpsc, watch};
@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::address::{Node, Topology};
 use super::dial::{Dial, error_of};
 use super::error::ConnectionError;
-use super::link::{Connected, LinkCounters};
+use super::link::Connected;
 use super::sentinel::Sentinels;
 use super::session::{Request, Session};
 
@@ -34,7 +34,7 @@ const PROVEN: Duration = Duration::from_secs(5);
 
 enum Who {
     One(Node),
-    Sentinels(Sentinels),
+    Sentinels(Box<Sentinels>),
     Cluster(Vec<Node>),
 }
 
@@ -44,7 +44,6 @@ pub(super) struct Supervisor {
     random: Arc<dyn RandomSource>,
     publish: watch::Sender<Connected>,
     complaints: mpsc::UnboundedReceiver<Complaint>,
-    counters: Arc<LinkCounters>,
     sessions: u64,
 }
 
@@ -52,21 +51,20 @@ impl Supervisor {
     pub(super) fn new(
         topology: Topology,
         dial: Dial,
-        sentinel_login: (Option<String>, Option<String>),
+        sentinel_login: (Option<String>, Option<Secret>),
         random: Arc<dyn RandomSource>,
         publish: watch::Sender<Connected>,
         complaints: mpsc::UnboundedReceiver<Complaint>,
-        counters: Arc<LinkCounters>,
     ) -> Self {
         let who = match topology {
             Topology::Standalone(node) => Who::One(node),
             Topology::Cluster(nodes) => Who::Cluster(nodes),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = sentinel_login;
-                Who::Sentinels(Sentinels::new(sentinels, master, dial.with_login(user, password)))
+                Who::Sentinels(Box::new(Sentinels::new(sentinels, master, dial.with_login(user, password))))
             }
         };
-        Self { who, dial, random, publish, complaints, counters, sessions: 0 }
+        Self { who, dial, random, publish, complaints, sessions: 0 }
     }
 
     pub(super) async fn run(mut self) {
@@ -77,7 +75,6 @@ impl Supervisor {
                     let session = Arc::new(session);
                     let node = session.node.as_ref().map(ToString::to_string);
                     info!(node, "connected to Redis");
-                    self.counters.connections.fetch_add(1, Ordering::Relaxed);
                     self.publish
                         .send_replace(Connected { session: Some(Arc::clone(&session)), last_error: None });
                     let since = Instant::now();

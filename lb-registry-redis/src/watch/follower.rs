@@ -191,7 +191,11 @@ impl<I: ServiceInstance> Follower<I> {
     fn follow(&self, state: &mut State, service: Arc<str>, known: oneshot::Sender<()>) {
         let now = self.clock.now();
         if let Some(followed) = state.services.get_mut(&service) {
-            if followed.sync.version().is_some() {
+            if self.catalog.latest(&service).is_known() {
+                // Others watch it, and see what is known: who comes now need not wait for an outage to be over, or to be
+                // called one.
+                let _ = known.send(());
+            } else if followed.sync.version().is_some() {
                 state.known.push(known);
             } else {
                 followed.waiting.push(known);
@@ -240,6 +244,14 @@ impl<I: ServiceInstance> Follower<I> {
                 let _ = self.listen.send(Listen::NoMore(followed.channel));
             }
             state.health.met(&Need::Service(name));
+        }
+        if self.catalog.freshness() == Freshness::Live {
+            // From a cache, and nobody has asked for it: it is not kept up to date.
+            for name in self.catalog.services() {
+                if !state.services.contains_key(&*name) {
+                    self.catalog.let_go(&name);
+                }
+            }
         }
         if state.services.is_empty() {
             // Nobody listens, and nobody needs to.
@@ -394,7 +406,7 @@ impl<I: ServiceInstance> Follower<I> {
     fn compare(&self, state: &mut State, service: &Arc<str>, version: &Version, now: Time) {
         let expired_before = self.expired_before(state, now);
         let Some(followed) = state.services.get_mut(service) else { return };
-        match followed.sync.polled(version.version, &version.epoch) {
+        match followed.sync.polled(version.number, &version.epoch) {
             Polled::Doubt => state.second_look = Some(now + SECOND_LOOK),
             Polled::Read => {
                 debug!(%service, "the version is another one; the service is read");

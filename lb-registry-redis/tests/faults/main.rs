@@ -2,6 +2,7 @@
 //! any of it.
 
 mod access;
+mod cold_start;
 mod connections;
 mod data;
 mod failover;

@@ -198,7 +198,23 @@ impl State {
             self.requests.denied.fetch_max(1, Relaxed);
             self.tokens.denied.fetch_max(cost.max(1), Relaxed);
         }
-        Err(self.look_again(now))
+        // Until then nobody else need ask; from then on somebody must, or nothing is leased.
+        let later = self.look_again(now);
+        self.again.fetch_max(later.as_nanos(), Relaxed);
+        Err(later)
+    }
+
+    /// 0 only while the store has said that nothing is to be had: who sees 0 does not ask, and without a request that asks
+    /// nothing is leased.
+    fn leased_headroom(&self, now: Time) -> f64 {
+        const SOME: f64 = 0.01;
+        let at_hand = now.as_nanos() < self.until.load(Relaxed)
+            && (!self.limits_requests.load(Relaxed) || self.requests.left.load(Relaxed) > 0)
+            && (!self.limits_tokens.load(Relaxed) || self.tokens.left.load(Relaxed) > 0);
+        if !at_hand && now.as_nanos() < self.again.load(Relaxed) && self.short.load(Relaxed) {
+            return 0.0;
+        }
+        f64::from_bits(self.level.load(Relaxed)).max(SOME)
     }
 
     fn look_again(&self, now: Time) -> Time {
@@ -263,9 +279,8 @@ impl State {
         } else {
             asked + terms.horizon
         };
-        if let Some(again) = self.time(next) {
-            self.again.store(again.as_nanos(), Relaxed);
-        }
+        let again = if short { self.time(next).map_or(0, Time::as_nanos) } else { 0 };
+        self.again.store(again, Relaxed);
         // Without an anchor no request has come yet, and none can be waiting.
         let until = self.time(asked + terms.horizon).map_or(u64::MAX, Time::as_nanos);
         self.until.store(until, Relaxed);
@@ -389,7 +404,7 @@ impl Limiter for SharedLimiter {
             let enough = now.as_nanos() < state.until.load(Relaxed)
                 && (!state.limits_requests.load(Relaxed) || state.requests.left.load(Relaxed) > 0)
                 && (!state.limits_tokens.load(Relaxed) || state.tokens.left.load(Relaxed) >= cost);
-            if enough { now } else { state.look_again(now) }
+            if enough { now } else { Time::from_nanos(state.again.load(Relaxed)).max(now) }
         };
         rest.max(local).max(shared)
     }
@@ -404,7 +419,7 @@ impl Limiter for SharedLimiter {
         } else if self.state.away.load(Relaxed) {
             self.state.fallback.headroom(now)
         } else {
-            f64::from_bits(self.state.level.load(Relaxed))
+            self.state.leased_headroom(now)
         };
         local.min(shared)
     }
