@@ -38,6 +38,13 @@ pub mod operations_etcd {}
 #[doc = include_str!("../docs/chapters/secrets.md")]
 pub mod secrets {}
 
+#[cfg(feature = "redis")]
+#[doc = include_str!("../docs/chapters/redis.md")]
+pub mod redis {}
+
+#[doc = include_str!("../docs/operations/redis.md")]
+pub mod operations_redis {}
+
 #[doc = "[guide]: guide"]
 #[doc = "[architecture]: architecture"]
 #[doc = "[English]: crate"]

@@ -122,9 +122,9 @@ impl Provider {
         }
         state.piled_up -= 1.0;
         if who == b'l' {
-            state.share.left += 1
+            state.share.left += 1;
         } else {
-            state.share.right += 1
+            state.share.right += 1;
         }
         YES
     }

@@ -9,7 +9,7 @@ use lb_core::registry::shared::{
     Announcer, Catalog, CatalogOptions, Codec, DiskCache, EmptyPolicy, JsonCodec, KeeperOptions, Leases,
     Numbering, RemovalPolicy, RuntimeClock,
 };
-use lb_core::{Clock as _, RandomSource, SeededRandom, ServiceInstance, ThreadRandom};
+use lb_core::{Clock as _, RandomSource, Secret, SeededRandom, ServiceInstance, ThreadRandom};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -63,8 +63,8 @@ pub struct RedisRegistryBuilder<I> {
     address: Address,
     namespace: String,
     user: Option<String>,
-    password: Option<String>,
-    sentinel_login: (Option<String>, Option<String>),
+    password: Option<Secret>,
+    sentinel_login: (Option<String>, Option<Secret>),
     tls: Option<Tls>,
     timeouts: Timeouts,
     ttl: Duration,
@@ -86,7 +86,7 @@ impl<I: ServiceInstance + Serialize + DeserializeOwned> RedisRegistryBuilder<I> 
             address,
             namespace: "default".into(),
             user,
-            password,
+            password: password.map(Secret::literal),
             sentinel_login: (None, None),
             timeouts: Timeouts::default(),
             ttl: Duration::from_secs(15),
@@ -112,14 +112,24 @@ impl<I: ServiceInstance> RedisRegistryBuilder<I> {
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         let user = user.into();
         self.user = (!user.is_empty()).then_some(user);
-        self.password = Some(password.into());
+        let password = password.into();
+        self.password = (!password.is_empty()).then(|| Secret::literal(password));
+        self
+    }
+
+    /// The ACL user, and where its password is: it is looked up for each connection, so that it can be replaced while the
+    /// program runs. An empty user is the default user.
+    pub fn credentials_from(mut self, user: impl Into<String>, password: Secret) -> Self {
+        let user = user.into();
+        self.user = (!user.is_empty()).then_some(user);
+        self.password = Some(password);
         self
     }
 
     /// User and password for the sentinels, if they want any. Default none: those for the servers are not sent to them.
     pub fn sentinel_credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         let user = user.into();
-        self.sentinel_login = ((!user.is_empty()).then_some(user), Some(password.into()));
+        self.sentinel_login = ((!user.is_empty()).then_some(user), Some(Secret::literal(password)));
         self
     }
 

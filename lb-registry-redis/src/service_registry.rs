@@ -16,13 +16,22 @@ const FORGET_AFTER_US: f64 = 3.6e9;
 /// So many services are asked at once.
 const AT_ONCE: usize = 512;
 
+/// Which configuration must be in force for a write to take effect.
+#[derive(Clone, Copy)]
+enum Expected {
+    Any,
+    Revision(u64),
+    /// One of a history that the store has lost.
+    Lost,
+}
+
 impl<I: ServiceInstance> RedisRegistry<I> {
-    /// Writes a configuration, or removes it. `expected`: the store's revision that must be in force.
+    /// Writes a configuration, or removes it.
     async fn put_config(
         &self,
         service: &str,
         operation: &'static str,
-        expected: Option<Option<u64>>,
+        expected: Expected,
         config: Option<&ServiceConfig>,
     ) -> Result<(Answer, Revision), RegistryError> {
         let writer = &self.core.writer;
@@ -33,10 +42,10 @@ impl<I: ServiceInstance> RedisRegistry<I> {
             None => Vec::new(),
         };
         let expected = match expected {
-            None => String::new(),
-            Some(Some(revision)) => revision.to_string(),
-            // Of a history that is lost: nothing is at it.
-            Some(None) => "lost".to_owned(),
+            Expected::Any => String::new(),
+            Expected::Revision(revision) => revision.to_string(),
+            // No revision, so no configuration is at it.
+            Expected::Lost => "lost".to_owned(),
         };
         let call = writer.call(&CONFIG, &writer.namespace.service(service)).arg(expected).arg(json);
         let answer = if config.is_some() {
@@ -120,7 +129,7 @@ impl<I: ServiceInstance> ServiceRegistry<I> for RedisRegistry<I> {
     async fn set_config(&self, service: &str, config: ServiceConfig) -> Result<(), RegistryError> {
         validate::service(service)?;
         validate::config(service, &config)?;
-        self.put_config(service, "configure", None, Some(&config)).await.map(drop)
+        self.put_config(service, "configure", Expected::Any, Some(&config)).await.map(drop)
     }
 
     async fn compare_and_set_config(
@@ -131,8 +140,8 @@ impl<I: ServiceInstance> ServiceRegistry<I> for RedisRegistry<I> {
     ) -> Result<(), RegistryError> {
         validate::service(service)?;
         validate::config(service, &config)?;
-        let stored = self.core.catalog.to_store(service, expected);
-        let (answer, actual) = self.put_config(service, "configure", Some(stored), Some(&config)).await?;
+        let stored = self.core.catalog.to_store(service, expected).map_or(Expected::Lost, Expected::Revision);
+        let (answer, actual) = self.put_config(service, "configure", stored, Some(&config)).await?;
         match answer {
             Answer::Conflict => {
                 let actual = self.core.catalog.from_store(service, actual.get());
@@ -144,7 +153,8 @@ impl<I: ServiceInstance> ServiceRegistry<I> for RedisRegistry<I> {
 
     async fn remove_config(&self, service: &str) -> Result<bool, RegistryError> {
         validate::service(service)?;
-        let (answer, _) = self.put_config(service, "remove the configuration of", None, None).await?;
+        let (answer, _) =
+            self.put_config(service, "remove the configuration of", Expected::Any, None).await?;
         Ok(answer == Answer::Done)
     }
 

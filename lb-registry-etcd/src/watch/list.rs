@@ -69,7 +69,8 @@ pub(super) async fn list(
             from.clone_from(&last.key);
             from.push(0);
             // etcd works on the next page while this one is decoded.
-            next = Some(Fetching::start(pool, member, (from.clone(), range.end.clone()), limit, head.revision));
+            next =
+                Some(Fetching::start(pool, member, (from.clone(), range.end.clone()), limit, head.revision));
         }
         let mut kvs = kvs.into_iter().map(Kv::from).peekable();
         while kvs.peek().is_some() {
@@ -92,13 +93,7 @@ pub(super) async fn list(
 struct Fetching(JoinHandle<Result<GetResponse, EtcdError>>);
 
 impl Fetching {
-    fn start(
-        pool: &Arc<Pool>,
-        member: usize,
-        keys: (Vec<u8>, Vec<u8>),
-        limit: i64,
-        revision: i64,
-    ) -> Self {
+    fn start(pool: &Arc<Pool>, member: usize, keys: (Vec<u8>, Vec<u8>), limit: i64, revision: i64) -> Self {
         let pool = Arc::clone(pool);
         Self(tokio::spawn(async move { page(&pool, member, keys, limit, revision).await }))
     }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use lb_core::{Secret, SecretValue};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, TlsCertificates,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, TlsCertificates,
 };
 use tokio::time::timeout;
 
@@ -127,7 +128,8 @@ impl fmt::Debug for Tls {
 #[derive(Clone)]
 pub(crate) struct Dial {
     pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
+    /// Looked up for each connection, so that it can be replaced.
+    pub(crate) password: Option<Secret>,
     pub(crate) database: i64,
     /// `None`: in clear.
     pub(crate) tls: Option<Tls>,
@@ -136,7 +138,7 @@ pub(crate) struct Dial {
 
 impl Dial {
     /// The same, for who has other credentials and no databases.
-    pub(crate) fn with_login(&self, user: Option<String>, password: Option<String>) -> Self {
+    pub(crate) fn with_login(&self, user: Option<String>, password: Option<Secret>) -> Self {
         Self { user, password, database: 0, tls: self.tls.clone(), timeouts: self.timeouts }
     }
 
@@ -147,8 +149,8 @@ impl Dial {
         if let Some(user) = &self.user {
             login = login.set_username(user);
         }
-        if let Some(password) = &self.password {
-            login = login.set_password(password);
+        if let Some(password) = self.password()? {
+            login = login.set_password(password.expose());
         }
         let address = if self.tls.is_some() {
             let (host, port) = (node.host.clone(), node.port);
@@ -161,6 +163,13 @@ impl Dial {
             .with_interval(Duration::from_secs(5));
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
         Ok(address.into_connection_info()?.set_redis_settings(login).set_tcp_settings(tcp))
+    }
+
+    fn password(&self) -> Result<Option<SecretValue>, RedisError> {
+        let looked_up = self.password.as_ref().map(Secret::resolve).transpose();
+        looked_up.map_err(|error| {
+            (ErrorKind::InvalidClientConfig, "the password cannot be looked up", error.to_string()).into()
+        })
     }
 
     fn client(&self, node: &Node) -> Result<Client, RedisError> {
@@ -205,8 +214,8 @@ impl Dial {
             if let Some(user) = &self.user {
                 builder = builder.username(user);
             }
-            if let Some(password) = &self.password {
-                builder = builder.password(password);
+            if let Some(password) = self.password()? {
+                builder = builder.password(password.expose());
             }
             if let Some(tls) = &self.tls {
                 use_a_crypto_provider();

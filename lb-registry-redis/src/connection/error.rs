@@ -22,7 +22,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ConnectionError {
     /// There is no connection. It is tried again and again in the background.
-    #[error("not connected to Redis{}; it is being tried again", because(.last))]
+    #[error("not connected to Redis{}; it is being tried again", because(.last.as_deref()))]
     NotConnected {
         /// Why the last attempt failed, if one did.
         last: Option<String>,
@@ -59,8 +59,8 @@ pub enum ConnectionError {
     },
 }
 
-fn because(last: &Option<String>) -> String {
-    last.as_ref().map_or_else(String::new, |last| format!(" ({last})"))
+fn because(last: Option<&str>) -> String {
+    last.map_or_else(String::new, |last| format!(" ({last})"))
 }
 
 fn cure(problem: &str) -> &'static str {

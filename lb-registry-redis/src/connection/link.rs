@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lb_core::RandomSource;
+use lb_core::Secret;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -48,7 +49,7 @@ impl Link {
     pub(crate) fn start(
         topology: Topology,
         dial: Dial,
-        sentinel_login: (Option<String>, Option<String>),
+        sentinel_login: (Option<String>, Option<Secret>),
         random: Arc<dyn RandomSource>,
     ) -> Self {
         let (publish, connected) = watch::channel(Connected::default());

@@ -42,18 +42,18 @@ fn opinion(answer: &Value) -> Option<Opinion> {
 pub(crate) struct Sentinels {
     name: String,
     dial: Dial,
-    sentinels: Vec<(Node, Option<MultiplexedConnection>)>,
+    all: Vec<(Node, Option<MultiplexedConnection>)>,
 }
 
 impl Sentinels {
     pub(crate) fn new(sentinels: Vec<Node>, name: String, dial: Dial) -> Self {
-        Self { name, dial, sentinels: sentinels.into_iter().map(|node| (node, None)).collect() }
+        Self { name, dial, all: sentinels.into_iter().map(|node| (node, None)).collect() }
     }
 
     /// Asks all sentinels at once and goes by those who answer in time.
     pub(crate) async fn master(&mut self) -> Result<Node, ConnectionError> {
         let mut asking = JoinSet::new();
-        for (n, (node, connection)) in self.sentinels.iter_mut().enumerate() {
+        for (n, (node, connection)) in self.all.iter_mut().enumerate() {
             let (dial, name, node, connection) =
                 (self.dial.clone(), self.name.clone(), node.clone(), connection.take());
             asking.spawn(async move { (n, ask(&dial, &node, connection, &name).await) });
@@ -63,11 +63,11 @@ impl Sentinels {
         while let Some(done) = asking.join_next().await {
             match done {
                 Ok((n, Ok((connection, answer)))) => {
-                    self.sentinels[n].1 = Some(connection);
+                    self.all[n].1 = Some(connection);
                     match answer {
                         Some(opinion) => opinions.push(opinion),
                         None => {
-                            problem = Some(format!("a sentinel does not know the master {:?}", self.name))
+                            problem = Some(format!("a sentinel does not know the master {:?}", self.name));
                         }
                     }
                 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lb_core::RandomSource;
+use lb_core::Secret;
 use lb_core::registry::shared::Backoff;
 use redis::Value;
 use tokio::sync::{mpsc, watch};
@@ -33,7 +34,7 @@ const PROVEN: Duration = Duration::from_secs(5);
 
 enum Who {
     One(Node),
-    Sentinels(Sentinels),
+    Sentinels(Box<Sentinels>),
     Cluster(Vec<Node>),
 }
 
@@ -50,7 +51,7 @@ impl Supervisor {
     pub(super) fn new(
         topology: Topology,
         dial: Dial,
-        sentinel_login: (Option<String>, Option<String>),
+        sentinel_login: (Option<String>, Option<Secret>),
         random: Arc<dyn RandomSource>,
         publish: watch::Sender<Connected>,
         complaints: mpsc::UnboundedReceiver<Complaint>,
@@ -60,7 +61,7 @@ impl Supervisor {
             Topology::Cluster(nodes) => Who::Cluster(nodes),
             Topology::Sentinel { sentinels, master } => {
                 let (user, password) = sentinel_login;
-                Who::Sentinels(Sentinels::new(sentinels, master, dial.with_login(user, password)))
+                Who::Sentinels(Box::new(Sentinels::new(sentinels, master, dial.with_login(user, password))))
             }
         };
         Self { who, dial, random, publish, complaints, sessions: 0 }

@@ -12,9 +12,10 @@ use crate::connection::Link;
 use crate::watch::{Ear, Listen, Sound};
 
 type Listener = Box<dyn Fn(Duration) + Send + Sync>;
+type Numbered = (u64, Arc<Listener>);
 
 #[derive(Default)]
-struct Listeners(Mutex<HashMap<Arc<str>, Vec<(u64, Arc<Listener>)>>>);
+struct Listeners(Mutex<HashMap<Arc<str>, Vec<Numbered>>>);
 
 /// One subscription for all rests of a process, made when the first key is followed.
 pub(crate) struct Followers {

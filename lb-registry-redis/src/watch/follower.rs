@@ -406,7 +406,7 @@ impl<I: ServiceInstance> Follower<I> {
     fn compare(&self, state: &mut State, service: &Arc<str>, version: &Version, now: Time) {
         let expired_before = self.expired_before(state, now);
         let Some(followed) = state.services.get_mut(service) else { return };
-        match followed.sync.polled(version.version, &version.epoch) {
+        match followed.sync.polled(version.number, &version.epoch) {
             Polled::Doubt => state.second_look = Some(now + SECOND_LOOK),
             Polled::Read => {
                 debug!(%service, "the version is another one; the service is read");

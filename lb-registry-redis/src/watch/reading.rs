@@ -82,7 +82,7 @@ fn scored(value: Value) -> Option<Vec<(Vec<u8>, u64)>> {
 /// What is compared every few seconds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Version {
-    pub(crate) version: u64,
+    pub(crate) number: u64,
     pub(crate) epoch: Vec<u8>,
     /// When the first announced instance expires, unless it beats, in ms of the server's clock.
     pub(crate) first_expiry: Option<u64>,
@@ -105,7 +105,7 @@ pub(crate) async fn version(link: &Link, keys: &ServiceKeys) -> Result<Version, 
         let [heads, first] = <[Value; 2]>::try_from(parts).ok()?;
         let (version, epoch): (Option<u64>, Option<Vec<u8>>) = redis::from_redis_value(heads).ok()?;
         let first_expiry = scored(first)?.first().map(|(_, at)| *at);
-        Some(Version { version: version.unwrap_or(0), epoch: epoch.unwrap_or_default(), first_expiry })
+        Some(Version { number: version.unwrap_or(0), epoch: epoch.unwrap_or_default(), first_expiry })
     };
     parse(answer).ok_or(ConnectionError::Unexpected { operation: "comparing versions" })
 }

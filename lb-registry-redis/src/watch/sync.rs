@@ -241,7 +241,7 @@ mod tests {
         fn always_gets_there(script in proptest::collection::vec((0_u8..6, any::<bool>()), 0..80)) {
             let mut sync = Sync::default();
             let (mut version, mut pending, mut known) = (1_u64, None, 0_u64);
-            let mut start = |sync: &mut Sync, version| Some((sync.reading(), version));
+            let start = |sync: &mut Sync, version| Some((sync.reading(), version));
             for (what, kept) in script {
                 match what {
                     0..=2 => {

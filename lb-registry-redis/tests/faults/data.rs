@@ -182,6 +182,7 @@ fn frozen_announcer(
             let registry = builder(&url).connect().await.unwrap();
             let announcement = registry.announce("s", Instance::new(id)).await.unwrap();
             let _ = announced.send(());
+            #[allow(clippy::disallowed_methods, reason = "it is the runtime that is to be blocked")]
             std::thread::sleep(pause);
             let _ = thawed.send(());
             // Until the test is over.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub(crate) const TTL: Duration = Duration::from_secs(3);
 /// What was announced is there again after a loss of data: a third of the time-to-live, and a second for the rest.
-pub(crate) const BACK: Duration = Duration::from_millis(3000 / 3 + 1000);
+pub(crate) const BACK: Duration = Duration::from_secs(TTL.as_secs() / 3 + 1);
 pub(crate) const INSTANCES: &str = "lb:{faults/s}:i";
 pub(crate) const EXPIRIES: &str = "lb:{faults/s}:x";
 pub(crate) const VERSION: &str = "lb:{faults/s}:v";
@@ -44,7 +44,7 @@ impl Callers {
         ) = (Arc::clone(&stop), Arc::clone(&failed), Arc::clone(&calls), Arc::clone(&slow));
         let task = tokio::spawn(async move {
             while !ends.load(Ordering::Relaxed) {
-                let start = std::time::Instant::now();
+                let start = Instant::now();
                 let called = lb.execute("s", |_| async { Ok::<_, RequestError>(()) }).await;
                 slowest.fetch_max(start.elapsed().as_micros() as u64, Ordering::Relaxed);
                 failures.fetch_add(u64::from(called.is_err()), Ordering::Relaxed);
@@ -72,7 +72,7 @@ pub(crate) struct Fleet {
     /// Watches and calls.
     pub(crate) b: RedisRegistry<Instance>,
     pub(crate) watch: SnapshotWatch<Instance>,
-    pub(crate) announced: Vec<Announcement<Instance>>,
+    _announced: Vec<Announcement<Instance>>,
     callers: Option<Callers>,
 }
 
@@ -92,7 +92,7 @@ impl Fleet {
         let lb = LoadBalancer::new(b.clone());
         lb.execute("s", |_| async { Ok::<_, RequestError>(()) }).await.unwrap();
         let callers = Some(Callers::start(lb));
-        let fleet = Self { a, b, watch, announced, callers };
+        let fleet = Self { a, b, watch, _announced: announced, callers };
         fleet.sees(&["x", "y", "z"], Duration::from_secs(10)).await;
         fleet
     }
@@ -116,7 +116,7 @@ impl Fleet {
         let seen =
             eventually(&what, bound, || (self.view() == ids && self.suspects() == 0).then_some(())).await;
         match seen {
-            Ok((_, took)) => took,
+            Ok(((), took)) => took,
             Err(error) => panic!(
                 "{error}; there is {:?}, {} suspect, {:?}",
                 self.view(),
@@ -187,7 +187,7 @@ pub(crate) async fn server_has(server: &RedisServer, ids: &[&str], bound: Durati
     let what = format!("{ids:?} on the server");
     let there = eventually_async(&what, bound, async || (listing(server).await == wanted).then_some(()));
     match there.await {
-        Ok((_, took)) => took,
+        Ok(((), took)) => took,
         Err(error) => panic!("{error}; there is {:?}", listing(server).await),
     }
 }
