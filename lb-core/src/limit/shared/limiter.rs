@@ -385,11 +385,23 @@ impl Limiter for SharedLimiter {
         } else if state.away.load(Relaxed) {
             state.fallback.available_at(cost, now)
         } else {
-            let cost = i64::try_from(cost).unwrap_or(i64::MAX);
+            let needed = i64::try_from(cost).unwrap_or(i64::MAX);
             let enough = now.as_nanos() < state.until.load(Relaxed)
                 && (!state.limits_requests.load(Relaxed) || state.requests.left.load(Relaxed) > 0)
-                && (!state.limits_tokens.load(Relaxed) || state.tokens.left.load(Relaxed) >= cost);
-            if enough { now } else { state.look_again(now) }
+                && (!state.limits_tokens.load(Relaxed) || state.tokens.left.load(Relaxed) >= needed);
+            if enough {
+                now
+            } else {
+                // Who is told to wait here does not get as far as `try_acquire`, and is a demand all the same: without
+                // it nobody would ever ask for the first lease.
+                state.see(now);
+                state.requests.denied.fetch_max(1, Relaxed);
+                state.tokens.denied.fetch_max(cost.max(1), Relaxed);
+                if !state.signalled.swap(true, Relaxed) {
+                    self.wake();
+                }
+                state.look_again(now)
+            }
         };
         rest.max(local).max(shared)
     }
