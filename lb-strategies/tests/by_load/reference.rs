@@ -85,7 +85,7 @@ fn the_cases_of_finagle() {
     traffic.set_hosts(0..=N);
     leases.extend((0..R).map(|_| traffic.acquire()));
     let even = (4 * R / (N + 1)) as i64;
-    assert!((load(&traffic, 0) - even).abs() <= 80, "{} of {even}", load(&traffic, 0));
+    assert!((load(&traffic, 0) - even).abs() <= 200, "{} of {even}", load(&traffic, 0));
     drop(leases);
     assert!(traffic.counts(100 * N).values().all(|count| (50..150).contains(count)));
 }
