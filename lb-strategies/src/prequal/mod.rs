@@ -161,7 +161,9 @@ impl<I> PrequalPicker<I> {
         let latency = if in_flight == 0 && !track.is_known() {
             0.0
         } else {
-            track.latency(member, in_flight, Average::Mean, usual, now, memory)
+            // And who is not asked becomes faster in our eyes until it is: at what is usual it might wait for ever.
+            let rest = if track.is_known() { usual / 2.0 } else { usual };
+            track.latency(member, in_flight, Average::Mean, rest, now, memory)
         };
         let weight = candidates.weight(member);
         let mut load = in_flight as f64 * self.max / weight;
