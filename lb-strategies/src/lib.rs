@@ -10,6 +10,13 @@
 //! | [`Jump`] | `jump` | the same, for numbered shards |
 //! | [`RingHash`] | `ring_hash` | the same, and in agreement with gRPC or Envoy |
 //! | [`Ketama`] | `ketama` | the same, and in agreement with memcached clients |
+//! | [`Auto`] | `auto` | you do not want to choose: the least loaded of those that are about as fast as the fastest |
+//! | [`LeastRequest`] | `least_request` | requests differ much in what they take |
+//! | [`PeakEwma`] | `peak_ewma` | the tail counts, and instances are alike |
+//! | [`Prequal`] | `prequal` | instances differ in speed, and load is high |
+//! | [`SmoothWeighted`] | `smooth_weighted` | in the order of nginx |
+//! | [`StaticStride`] | `static_stride` | in the order of gRPC |
+//! | [`Ordered`] | `ordered` | one is to serve everything as long as it can |
 //! | [`Priority`] | `priority` | some instances are to serve only what others cannot; around another strategy |
 //! | [`ZoneAware`] | `zone_aware` | a request to another zone costs time or money; around another strategy |
 //! | [`Sticky`] | `sticky` | a session is to stay where it began; around another strategy |

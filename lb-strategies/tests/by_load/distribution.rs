@@ -27,9 +27,7 @@ fn a_hundred_equal_hosts_are_loaded_evenly() {
             report.0.iter().for_each(|request| *counts.entry(request.host).or_default() += 1);
             let entropy = entropy(&counts, 100);
             println!("{name}, {rate}/s: {entropy:.4}");
-            // Whoever takes the fastest follows every chance in the latencies.
-            let least = if name.starts_with("prequal") || name.starts_with("peak") { 0.97 } else { 0.99 };
-            assert!(entropy > least, "{name}, {rate}/s: {entropy}");
+            assert!(entropy > 0.99, "{name}, {rate}/s: {entropy}");
         }
     }
 }
@@ -64,7 +62,8 @@ fn few_requests_of_several_clients_are_spread() {
             };
             let optimal = total.div_ceil(hosts);
             println!("{name}, {change}: {most} at most, {optimal} would be even");
-            if !name.starts_with("prequal") && !name.starts_with("peak") {
+            // Prequal follows the fastest of those that are not busy, and here nobody is.
+            if !name.starts_with("prequal") {
                 assert!(*most <= 2 * optimal, "{name}, {change}: {counts:?}");
             }
         }
