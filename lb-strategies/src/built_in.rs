@@ -7,8 +7,8 @@ use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
 use crate::{
-    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority, Random,
-    Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset, ZoneAware,
+    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority,
+    Random, Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset, ZoneAware,
 };
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.

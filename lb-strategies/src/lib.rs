@@ -4,8 +4,16 @@
 //! |---|---|---|
 //! | [`RoundRobin`] | `round_robin` | by default: strictly in order, and cheap |
 //! | [`Random`] | `random` | several threads pick at a very high rate among many members, or clients must not walk in step |
+//! | [`Maglev`] | `maglev` | requests with the same key are to go to the same member, in all processes |
+//! | [`Rendezvous`] | `rendezvous` | the same, among few members, moving no key that need not move |
+//! | [`Jump`] | `jump` | the same, for numbered shards |
+//! | [`RingHash`] | `ring_hash` | the same, and in agreement with gRPC or Envoy |
+//! | [`Ketama`] | `ketama` | the same, and in agreement with memcached clients |
 //! | [`Priority`] | `priority` | some instances are to serve only what others cannot; around another strategy |
 //! | [`ZoneAware`] | `zone_aware` | a request to another zone costs time or money; around another strategy |
+//! | [`Sticky`] | `sticky` | a session is to stay where it began; around another strategy |
+//! | [`Subset`] | `subset` | there are many clients and many members, and each client shall use a few; around another strategy |
+//! | [`Aperture`] | `aperture` | the same, with exactly the same load for all; around another strategy |
 //!
 //! [`BuiltInStrategies`] knows all of them by name, for configuration that comes from a registry.
 
