@@ -5,6 +5,7 @@
 
 #[doc = "[architecture]: architecture"]
 #[doc = "[health]: health"]
+#[doc = "[quotas]: quotas"]
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
@@ -14,6 +15,9 @@ pub mod architecture {}
 
 #[doc = include_str!("../docs/chapters/health.md")]
 pub mod health {}
+
+#[doc = include_str!("../docs/chapters/quotas.md")]
+pub mod quotas {}
 
 #[doc = include_str!("../docs/chapters/tiers-and-zones.md")]
 pub mod tiers_and_zones {}

@@ -9,7 +9,7 @@ mod balancer;
 pub mod docs;
 
 pub use balancer::LoadBalancer;
-pub use lb_core::limit::QuotaHint;
+pub use lb_core::limit::{QuotaHint, QuotaSource, QuotaStatus};
 pub use lb_core::member::RestReason;
 pub use lb_core::pool::{InstanceStats, NoPick, ServiceStats};
 pub use lb_core::{
@@ -31,6 +31,11 @@ pub mod registry {
 pub mod strategy {
     pub use lb_core::strategy::*;
     pub use lb_strategies::*;
+}
+
+/// What providers say of quotas in headers and bodies, for classifiers and closures of your own.
+pub mod headers {
+    pub use lb_core::headers::*;
 }
 
 /// Quotas: what authors of limiters need.

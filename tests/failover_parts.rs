@@ -18,8 +18,6 @@ mod problem;
 mod prompts;
 #[path = "../examples/failover/reply.rs"]
 mod reply;
-#[path = "../examples/failover/retry_after.rs"]
-mod retry_after;
 #[path = "../examples/failover/sse.rs"]
 mod sse;
 #[path = "../examples/failover/tally.rs"]

@@ -7,8 +7,6 @@ use loadbalance::prelude::*;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::retry_after::retry_after;
-
 /// How one attempt failed.
 #[derive(Debug)]
 pub(crate) enum ChatError {
@@ -28,7 +26,9 @@ impl ChatError {
     /// From an HTTP answer that is not a success.
     pub(crate) fn from_answer(status: u16, headers: &HeaderMap, body: &str) -> Self {
         let (code, message) = code_and_message(body);
-        Self::Refused { status, code, message, retry_after: retry_after(headers, SystemTime::now()) }
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let retry_after = loadbalance::headers::retry_after(header, SystemTime::now());
+        Self::Refused { status, code, message, retry_after }
     }
 
     /// From an error that arrives as an event in a stream, after a status of 200.

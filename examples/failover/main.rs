@@ -21,7 +21,6 @@ mod prompts;
 mod reply;
 mod report;
 mod rests;
-mod retry_after;
 mod sse;
 mod tally;
 mod vendor;

@@ -1,13 +1,13 @@
 //! Eight keys with quotas of 2, 2, 4, 8, 2, 2, 4 and 8 requests a second; the seventh answers 500, the second is ten times
 //! as slow as the others. Callers come at random, and wait up to a second for quota.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use loadbalance::decide::{RandomSource, SeededRandom};
-use loadbalance::limit::{DeclaredLimiters, QuotaHint};
+use loadbalance::limit::QuotaHint;
 use loadbalance::prelude::*;
 use loadbalance::strategy::Strategy;
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ pub(crate) const USABLE: f64 = 28.0;
 
 /// What the balancer is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the example and the tests make different ones of them")]
 pub(crate) enum Told {
     /// The limits are declared.
     Declared,
@@ -45,12 +46,8 @@ pub(crate) struct Scenario {
     /// Requests offered, as a part of what is [`USABLE`].
     pub(crate) load: f64,
     pub(crate) strategy: Arc<dyn Strategy<Instance>>,
-    /// Whether two keys are out of order.
-    pub(crate) faults: bool,
     /// How long a refusal takes.
     pub(crate) refusal: Duration,
-    /// Whether anything is learned.
-    pub(crate) learning: bool,
     pub(crate) warm_up: Duration,
     pub(crate) counted: Duration,
 }
@@ -62,9 +59,7 @@ impl Scenario {
             counting: Counting::Bucket(Duration::from_secs(1)),
             load,
             strategy: Arc::new(RoundRobin::new()),
-            faults: true,
             refusal: Duration::ZERO,
-            learning: true,
             warm_up: Duration::from_secs(20),
             counted: Duration::from_secs(60),
         }
@@ -94,7 +89,6 @@ struct World {
     late: Cell<u32>,
     attempts: Cell<u32>,
     refused: Cell<u32>,
-    per_key: RefCell<[u32; 8]>,
 }
 
 impl World {
@@ -113,13 +107,12 @@ impl World {
         let index: usize = key.id().parse().expect("keys are numbered");
         last.set(Instant::now());
         self.count(&self.attempts);
-        if self.scenario.faults && index == BROKEN {
+        if index == BROKEN {
             return Err(RequestError::service("500"));
         }
         let quota = &self.quotas[index];
         if let Err(after) = quota.take() {
             self.count(&self.refused);
-            self.per_key.borrow_mut()[index] += 1;
             tokio::time::sleep(self.scenario.refusal).await;
             let refused = RequestError::limit_exceeded("429");
             return Err(match self.scenario.told {
@@ -130,7 +123,7 @@ impl World {
                 _ => refused,
             });
         }
-        let slow = if self.scenario.faults && index == SLOW { 10 } else { 1 };
+        let slow = if index == SLOW { 10 } else { 1 };
         tokio::time::sleep(LATENCY * slow).await;
         if self.scenario.told == Told::Hints {
             let hint =
@@ -165,7 +158,7 @@ async fn balancer(scenario: &Scenario, seed: u64) -> LoadBalancer<Instance> {
         ServiceConfig::builder().max_retries(2).max_wait(Duration::from_secs(1)).build().expect("valid");
     let builder =
         LoadBalancer::builder(registry).config(config).strategy(Arc::clone(&scenario.strategy)).seed(seed);
-    if scenario.learning { builder.build() } else { builder.limiters(DeclaredLimiters).build() }
+    builder.build()
 }
 
 async fn drive(scenario: Scenario, seed: u64) -> Figures {
@@ -181,7 +174,6 @@ async fn drive(scenario: Scenario, seed: u64) -> Figures {
         late: Cell::default(),
         attempts: Cell::default(),
         refused: Cell::default(),
-        per_key: RefCell::default(),
     });
     let rate = world.scenario.load * USABLE;
     let mut next = Instant::now();
@@ -205,12 +197,6 @@ async fn drive(scenario: Scenario, seed: u64) -> Figures {
                 Err(_) => world.count(&world.failed),
             }
         });
-    }
-    if std::env::var_os("QUOTAS_DEBUG").is_some() {
-        println!("{:?}", world.per_key.borrow());
-        for instance in lb.stats("model").expect("known").instances {
-            println!("{} {:?} {:?}", instance.id, instance.requests, instance.quota);
-        }
     }
     let [ok, failed, late, attempts, refused] =
         [&world.ok, &world.failed, &world.late, &world.attempts, &world.refused].map(|n| f64::from(n.get()));

@@ -16,6 +16,7 @@
 //! | | how to choose | [`strategy`] |
 //! | | what a failure means | [`failure`], [`RequestError`] |
 //! | | how quotas are kept | [`limit`] |
+//! | | what providers say of them | [`headers`] |
 //! | Engine | runs calls: awaits, sleeps, ends attempts | [`LoadBalancer`], [`Service`], [`Picked`], [`CallOptions`], [`Error`] |
 //! | Decisions | who is in the set, who is picked, what an outcome means for whom | [`pool`], [`member`] |
 //! | | what a call does next | [`plan`] |
@@ -28,6 +29,7 @@ pub mod config;
 mod engine;
 mod error;
 pub mod failure;
+pub mod headers;
 pub mod health;
 mod hedge;
 mod instance;

@@ -7,8 +7,9 @@ use lb_core::{ServiceInstance, StrategySpec};
 use serde_json::Value;
 
 use crate::{
-    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, Maglev, Ordered, PeakEwma, Prequal, Priority,
-    Random, Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset, ZoneAware,
+    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, LeastUsed, Maglev, Ordered, PeakEwma, Prequal,
+    Priority, Random, Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset,
+    ZoneAware,
 };
 
 /// Knows the strategies of this crate by name, for services whose configuration names one.
@@ -188,6 +189,7 @@ built_in! {
         Ordered,
 
         // By quota.
+        LeastUsed,
 
         // By hash.
         Jump,

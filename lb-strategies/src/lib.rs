@@ -9,6 +9,7 @@
 //! | [`Jump`] | `jump` | the same, for numbered shards |
 //! | [`RingHash`] | `ring_hash` | the same, and in agreement with gRPC or Envoy |
 //! | [`Ketama`] | `ketama` | the same, and in agreement with memcached clients |
+//! | [`LeastUsed`] | `least_used` | instances have quotas of different sizes, and bursts are to find room everywhere |
 //! | [`Priority`] | `priority` | some instances are to serve only what others cannot; around another strategy |
 //! | [`ZoneAware`] | `zone_aware` | a request to another zone costs time or money; around another strategy |
 //! | [`Sticky`] | `sticky` | a session is to stay where it began; around another strategy |
@@ -26,6 +27,7 @@ mod groups;
 mod hashing;
 mod inner;
 mod least_request;
+mod least_used;
 mod load;
 mod ordered;
 mod params;
@@ -48,6 +50,7 @@ pub use client::{ClientIndex, InvalidClientIndex};
 pub use hashing::{Jump, Ketama, Maglev, Rendezvous, RingHash, ketama_hash};
 pub use lb_core::strategy::RoundRobin;
 pub use least_request::LeastRequest;
+pub use least_used::LeastUsed;
 pub use ordered::Ordered;
 pub use peak_ewma::PeakEwma;
 pub use prequal::Prequal;

@@ -6,12 +6,18 @@ use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::testing::{StrategyContract, strategy_contract};
 use lb_core::{Instance, StrategySpec};
 use lb_strategies::{
-    Auto, BuiltInStrategies, LeastRequest, Ordered, PeakEwma, Prequal, Random, SmoothWeighted, StaticStride,
+    Auto, BuiltInStrategies, LeastRequest, LeastUsed, Ordered, PeakEwma, Prequal, Random, SmoothWeighted,
+    StaticStride,
 };
 
 #[test]
 fn random() {
     strategy_contract(Random::new);
+}
+
+#[test]
+fn least_used() {
+    strategy_contract(LeastUsed::new);
 }
 
 #[test]

@@ -19,8 +19,10 @@ struct Example {
 
 /// Every example that must run. It is a list and not a look at the directory, so that one which is renamed or lost
 /// fails instead of being passed over.
-const EXAMPLES: &[Example] =
-    &[Example { package: "loadbalance", name: "failover", args: &["--smoke"], env: &[] }];
+const EXAMPLES: &[Example] = &[
+    Example { package: "loadbalance", name: "failover", args: &["--smoke"], env: &[] },
+    Example { package: "loadbalance", name: "quotas", args: &["--smoke"], env: &[] },
+];
 
 /// The steps; `args` go to the test programs.
 pub(crate) fn steps(args: &[String]) -> Vec<Step> {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::bucket::Bucket;
-use super::learn::{self, Counted, Full, Learned, Phase};
+use super::learn::{self, Change, Counted, Full, Learned, Phase};
 use super::{Limiter, LimiterFactory, QuotaHint, QuotaSource, QuotaStatus, Refusal};
 use crate::limits::Limits;
-use crate::time::Time;
+use crate::time::{Time, nanos};
 
 /// Holds a group to its declared limits; where none are declared, to what the provider's hints say; and where it says
 /// nothing, to what its refusals teach.
@@ -40,9 +40,13 @@ struct Meter {
     /// When a request last found the bucket full, and how many had passed before it.
     full_at: AtomicU64,
     full_passed: AtomicU64,
-    /// The rate right after the last refusal, and the declared one: bits of an `f64`.
+    /// The rate right after the last refusal, the one that it soon goes back to, and the declared one: bits of an `f64`.
     rate: AtomicU64,
+    target: AtomicU64,
+    plateau: AtomicU64,
     cap: AtomicU64,
+    /// The longest burst that is tried, in nanoseconds.
+    longest: AtomicU64,
     /// Whether the bucket was full since the last burst that emptied it, how many such bursts there were, and how many
     /// it takes until a longer one is tried.
     was_full: AtomicBool,
@@ -152,17 +156,17 @@ impl AdaptiveLimits {
         let meter = &self.meter;
         let waited = meter.waited.fetch_add(1, Ordering::Relaxed) + 1;
         let cap = meter.cap();
-        if phase == Phase::Searching || waited % 4 == 0 {
-            let rate = Learned::grown(phase, meter.rate(), waited).min(cap);
+        if phase == Phase::Searching || waited <= 16 || waited % 4 == 0 {
+            let rate = Learned::grown(phase, meter.rates(), meter.plateau(), waited).min(cap);
             self.requests.set_nanos(learn::interval(rate), depth);
         }
         if meter.was_full.load(Ordering::Relaxed) && meter.was_full.swap(false, Ordering::Relaxed) {
             // A burst that took all there was has passed.
             let bursts = meter.bursts.fetch_add(1, Ordering::Relaxed) + 1;
-            if bursts >= meter.patience.load(Ordering::Relaxed) && cap == f64::MAX {
+            let longest = meter.longest.load(Ordering::Relaxed).max(interval);
+            if bursts >= meter.patience.load(Ordering::Relaxed) && depth < longest {
                 meter.bursts.store(0, Ordering::Relaxed);
-                let depth = (depth + depth / 4).min(LONGEST_BURST.max(interval));
-                self.requests.set_nanos(interval, depth);
+                self.requests.set_nanos(interval, (depth + depth / 4).min(longest));
             }
         }
     }
@@ -186,6 +190,10 @@ impl AdaptiveLimits {
         let meter = &self.meter;
         meter.cap.store(book.cap().unwrap_or(f64::MAX).to_bits(), Ordering::Relaxed);
         meter.rate.store(learned.rate.to_bits(), Ordering::Relaxed);
+        meter.plateau.store(learned.plateau.to_bits(), Ordering::Relaxed);
+        meter.target.store(learned.target.to_bits(), Ordering::Relaxed);
+        let longest = if declared.requests_per_minute.is_some() { nanos(burst) } else { LONGEST_BURST };
+        meter.longest.store(longest, Ordering::Relaxed);
         meter.patience.store(learned.patience, Ordering::Relaxed);
         meter.waited.store(0, Ordering::Relaxed);
         meter.phase.store(learned.phase as u8, Ordering::Relaxed);
@@ -235,8 +243,13 @@ impl Meter {
         }
     }
 
-    fn rate(&self) -> f64 {
-        f64::from_bits(self.rate.load(Ordering::Relaxed))
+    fn rates(&self) -> (f64, f64) {
+        let rate = |bits: &AtomicU64| f64::from_bits(bits.load(Ordering::Relaxed));
+        (rate(&self.rate), rate(&self.target))
+    }
+
+    fn plateau(&self) -> f64 {
+        f64::from_bits(self.plateau.load(Ordering::Relaxed))
     }
 
     fn cap(&self) -> f64 {
@@ -261,7 +274,9 @@ impl Limiter for AdaptiveLimits {
         }
         if let Some(cap) = limits.requests_per_minute {
             book.hinted.requests = None;
-            book.learned.rate = book.learned.rate.min(f64::from(cap) / 60.0);
+            let cap = f64::from(cap) / 60.0;
+            book.learned.rate = book.learned.rate.min(cap);
+            book.learned.target = book.learned.target.min(cap);
         }
         if limits.tokens_per_minute.is_some() {
             book.hinted.tokens = None;
@@ -337,13 +352,21 @@ impl Limiter for AdaptiveLimits {
         if book.learned.phase != Phase::Unlimited {
             book.learned.depth = Duration::from_nanos(self.requests.shape().1);
         }
-        let narrowed =
+        let change =
             book.learned.refused(refusal.sent, now, counted, full, current, cap, refusal.retry_after);
-        if narrowed {
-            self.put_in_force(&book);
-            self.requests.drain(now);
+        match change {
+            Change::Nothing => {}
+            Change::Depth => {
+                self.requests.set_nanos(self.requests.shape().0, learn::depth(&book.learned));
+            }
+            Change::Narrowed => {
+                self.put_in_force(&book);
+                // The next unit is there an interval after it was drained.
+                let interval = Duration::from_nanos(learn::interval(book.learned.rate));
+                self.requests.drain(now + book.learned.hold().saturating_sub(interval));
+            }
         }
-        narrowed
+        change == Change::Narrowed
     }
 
     fn hint(&self, hint: QuotaHint, now: Time) {

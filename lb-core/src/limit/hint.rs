@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a provider said of the quota that is left, in the headers of an answer. Handed on by
-/// [`Picked::hint`](crate::Picked::hint); it is up to the caller to read it.
+/// [`Picked::hint`](crate::Picked::hint); [`headers`](crate::headers) reads it from the headers in use.
 ///
 /// With a limit, what is left and the time to the reset, the rate follows: what is used comes back within that time.
 /// Without the limit only as much is used until the reset as is left.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lb_core::health::HealthState;
+use lb_core::limit::DeclaredLimiters;
 use lb_core::member::Lease;
 use lb_core::pool::{Effect, InstanceStats, NoPick, Pool, PoolContext, ServiceStats};
 use lb_core::registry::{ConfigEntry, Entries, Entry, Revision, Snapshot};
@@ -50,7 +51,8 @@ impl Lab {
     /// `n` instances `h0`, `h1`, … under the given configuration.
     pub(crate) fn new(n: usize, config: ServiceConfig, seed: u64) -> Self {
         let start = Time::after_origin(SECOND);
-        let mut context = PoolContext::new();
+        // What is learned of quotas is no matter of health.
+        let mut context = PoolContext::with_limiters(Arc::new(DeclaredLimiters));
         context.config = config;
         context.seed = seed;
         let lab = Self {
