@@ -17,7 +17,7 @@ const EVERY: u64 = 16;
 pub(crate) struct Fleet {
     /// The median of the members' mean latencies, in nanoseconds; 0: nothing known.
     latency: Float,
-    /// The mean load, in requests in flight per relative weight.
+    /// The median load, in requests in flight per relative weight.
     load: Float,
     /// The load that a member in six exceeds.
     hot: Float,
@@ -38,7 +38,7 @@ impl Fleet {
         if latency > 0.0 { latency } else { UNKNOWN }
     }
 
-    /// How loaded members are on average.
+    /// How loaded members usually are.
     #[inline]
     pub(crate) fn load(&self) -> f64 {
         self.load.get()
@@ -75,10 +75,10 @@ impl Fleet {
             }
         }
         if known > 0 {
-            self.latency.set(quantile(&mut latencies[..known], 0.5));
+            self.latency.set(median(&mut latencies[..known]));
         }
         if any > 0 {
-            self.load.set(loads[..any].iter().sum::<f64>() / any as f64);
+            self.load.set(median(&mut loads[..any]));
             self.hot.set(quantile(&mut loads[..any], hot));
         }
     }
@@ -103,4 +103,45 @@ fn spread(turn: u64, i: usize, len: usize) -> usize {
 fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[(part * (values.len() - 1) as f64) as usize]
+}
+
+/// The value in the middle, or the mean of the two that are there. There must be one.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    let (half, odd) = (values.len() / 2, values.len() % 2 == 1);
+    let (below, upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
+    let upper = *upper;
+    if odd {
+        return upper;
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    f64::midpoint(lower, upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        for (values, expected) in
+            [(&[3.0][..], 3.0), (&[5.0, 1.0], 3.0), (&[9.0, 1.0, 2.0], 2.0), (&[4.0, 1.0, 9.0, 2.0], 3.0)]
+        {
+            assert!((median(&mut values.to_vec()) - expected).abs() < 1e-9, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_busier_of_two_is_hot() {
+        assert!(quantile(&mut [7.0, 0.0], HOT) < 1.0);
+        assert!((quantile(&mut [3.0, 9.0, 1.0], HOT) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_sample_is_within_the_set_and_another_each_turn() {
+        for len in [17, 1000] {
+            let places = |turn| (0..SAMPLE).map(|i| spread(turn, i, len)).collect::<Vec<_>>();
+            assert!((0..100).all(|turn| places(turn).iter().all(|place| *place < len)));
+            assert_ne!(places(16), places(32));
+        }
+    }
 }

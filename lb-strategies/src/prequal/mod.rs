@@ -26,8 +26,8 @@ use crate::params::in_range;
 /// what this client has in flight, so it needs enough of that to tell busy from idle: many requests per instance, few
 /// clients. Else use [`Auto`](crate::Auto).
 ///
-/// The guards against traps are those of [`PeakEwma`](crate::PeakEwma); besides, who fails counts as busier, as in
-/// [`LeastRequest`](crate::LeastRequest). All members are compared if there are at most 16 (`scan_up_to`), else three
+/// The guards against traps are those of [`PeakEwma`](crate::PeakEwma), but that who is new is asked first; besides, who
+/// fails counts as busier, as in [`LeastRequest`](crate::LeastRequest). All members are compared if there are at most 16 (`scan_up_to`), else three
 /// distinct ones (`choices`), drawn by weight. Members of the same latency, to a thousandth, share by weight.
 ///
 /// O(1) expected in a large set while most members are eligible; else O(number of members). Reads the clock once. No lock, no
@@ -157,7 +157,12 @@ impl<I> PrequalPicker<I> {
     fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
         let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
-        let latency = track.latency(member, in_flight, Average::Mean, usual, now, memory);
+        // Who is unknown and idle is asked at once: as usual it might never be the fastest.
+        let latency = if in_flight == 0 && !track.is_known() {
+            0.0
+        } else {
+            track.latency(member, in_flight, Average::Mean, usual, now, memory)
+        };
         let weight = candidates.weight(member);
         let mut load = in_flight as f64 * self.max / weight;
         if track.is_failing() {
