@@ -23,6 +23,7 @@ A scenario is a name, `name/variant`, or the path of a .toml file. None: all.
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Args {
     /// Names or paths; none: all.
     pub scenarios: Vec<String>,

@@ -34,6 +34,10 @@ impl Result {
 
 /// Runs every scenario with each of its entrants on so many threads. `progress` is told of each run that has ended. The
 /// results depend on the seed alone.
+///
+/// # Panics
+///
+/// If the simulator does, which is a mistake in it.
 pub fn run_all(
     scenarios: &[(Scenario, Vec<Entrant>)],
     seed: u64,

@@ -404,7 +404,7 @@ impl<'s> World<'s> {
                 let next = call.plan.failed(failure, &member, &client.pool, time(now), &client.random);
                 match next {
                     Next::Stop(lb_core::plan::Stop::MaxRetries) if timed_out => {
-                        self.end(job.call, End::TimedOut)
+                        self.end(job.call, End::TimedOut);
                     }
                     next => self.follow(job.call, next),
                 }

@@ -20,6 +20,9 @@ const COLOURS: [(&str, &str); 6] = [
     ("random", "c-random"),
 ];
 
+/// A line, with gaps.
+type Points = Vec<Option<(f64, f64)>>;
+
 /// The page.
 pub fn page(results: &[Result], seed: u64) -> String {
     let mut page = format!(
@@ -89,7 +92,7 @@ fn cell(summary: &Summary, best: f64, soonest: f64) -> String {
         } else {
             "fair"
         };
-        let digits = if behind >= 10.0 { 0 } else { 1 };
+        let digits = usize::from(behind < 10.0);
         return format!("<td class=\"{class}\">−{behind:.digits$} pt</td>");
     }
     let ratio = summary.p99 / soonest;
@@ -151,7 +154,7 @@ fn plots(result: &Result, class: &dyn Fn(&str) -> &'static str) -> String {
         "c-auto" => 2,
         _ => 1,
     });
-    let lines = |points: &dyn Fn(&Summary) -> Vec<Option<(f64, f64)>>| -> Vec<Line> {
+    let lines = |points: &dyn Fn(&Summary) -> Points| -> Vec<Line> {
         order
             .iter()
             .map(|summary| Line {
@@ -173,9 +176,8 @@ fn plots(result: &Result, class: &dyn Fn(&str) -> &'static str) -> String {
         })
     };
     let time = || Axis::linear("time", result.duration, " s");
-    let all = |values: &dyn Fn(&Summary) -> Vec<f64>| {
-        result.summaries.iter().flat_map(|summary| values(summary)).collect::<Vec<_>>()
-    };
+    let all =
+        |values: &dyn Fn(&Summary) -> Vec<f64>| result.summaries.iter().flat_map(values).collect::<Vec<_>>();
     let some = |values: &[Option<f64>]| values.iter().copied().flatten().collect::<Vec<_>>();
     let latencies = Axis::log("latency, ms", all(&|summary| summary.curve.clone()).into_iter());
     let shares = Axis::tail("share of answers");

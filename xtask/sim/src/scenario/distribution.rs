@@ -52,7 +52,7 @@ impl Distribution {
             }
             Self::Quantiles(points) => {
                 let grows = points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
-                let ends = points.first().zip(points.last()).is_some_and(|(a, b)| a.0 == 0.0 && b.0 == 1.0);
+                let ends = points.first().zip(points.last()).is_some_and(|(a, b)| a.0 <= 0.0 && b.0 >= 1.0);
                 if grows && ends {
                     Ok(())
                 } else {

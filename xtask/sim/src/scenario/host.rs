@@ -15,6 +15,10 @@ pub struct HostIndex(u32);
 
 impl HostIndex {
     /// The host at that place.
+    ///
+    /// # Panics
+    ///
+    /// Beyond four billion.
     pub fn new(index: usize) -> Self {
         Self(u32::try_from(index).expect("fewer than four billion hosts"))
     }

@@ -43,18 +43,12 @@ pub fn load(directory: &Path, name: &str) -> Result<Vec<Scenario>, ScenarioError
         fs::read_to_string(&path).map_err(|source| ScenarioError::Read { path: path.clone(), source })?;
     let scenarios =
         parse(stem, &text).map_err(|problem| ScenarioError::Invalid { path: path.clone(), problem })?;
-    match variant {
-        None => Ok(scenarios),
-        Some(_) => {
-            let known = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
-            let found: Vec<_> = scenarios.into_iter().filter(|scenario| scenario.name == name).collect();
-            if found.is_empty() {
-                Err(ScenarioError::Unknown { name: name.into(), known })
-            } else {
-                Ok(found)
-            }
-        }
+    if variant.is_none() {
+        return Ok(scenarios);
     }
+    let known = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+    let found: Vec<_> = scenarios.into_iter().filter(|scenario| scenario.name == name).collect();
+    if found.is_empty() { Err(ScenarioError::Unknown { name: name.into(), known }) } else { Ok(found) }
 }
 
 /// The scenario in `text`, with its variants after it.
