@@ -3,6 +3,8 @@
 //! One process plays both sides, over connections of their own, so that the numbers are those of the registry and of
 //! Redis and not of a network.
 
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -112,7 +112,7 @@ impl Auto {
         Ok(Self {
             decay: decay_in_range(Self::NAME, params.decay)?,
             tolerance: in_range(Self::NAME, "tolerance", params.tolerance, 0.0..=10.0)?,
-            reach: REACH.from_params(Self::NAME, params.scan_up_to, params.choices)?,
+            reach: REACH.with_params(Self::NAME, params.scan_up_to, params.choices)?,
         })
     }
 }
@@ -239,7 +239,7 @@ impl<I: Send + Sync + 'static> Picker<I> for AutoPicker<I> {
         } else {
             self.choose_of_some(candidates, usual)?
         };
-        self.learner.begin(candidates, chosen);
+        Learner::begin(candidates, chosen);
         Some(chosen)
     }
 

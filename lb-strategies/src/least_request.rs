@@ -90,7 +90,7 @@ impl LeastRequest {
     pub fn from_params(params: &serde_json::Value) -> Result<Self, StrategyError> {
         let params: Params = StrategySpec::parse_params(Self::NAME, params)?;
         let bias = in_range(Self::NAME, "bias", params.bias.unwrap_or(1.0), 0.0..=10.0)?;
-        let reach = Reach::DEFAULT.from_params(Self::NAME, params.scan_up_to, params.choices)?;
+        let reach = Reach::DEFAULT.with_params(Self::NAME, params.scan_up_to, params.choices)?;
         Ok(Self { bias, reach })
     }
 }

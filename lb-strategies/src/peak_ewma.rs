@@ -103,7 +103,7 @@ impl PeakEwma {
     pub fn from_params(params: &serde_json::Value) -> Result<Self, StrategyError> {
         let params: Params = StrategySpec::parse_params(Self::NAME, params)?;
         let decay = decay_in_range(Self::NAME, params.decay)?;
-        let reach = Reach::DEFAULT.from_params(Self::NAME, params.scan_up_to, params.choices)?;
+        let reach = Reach::DEFAULT.with_params(Self::NAME, params.scan_up_to, params.choices)?;
         Ok(Self { decay, reach })
     }
 }
@@ -175,7 +175,7 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
             }
             best.0
         };
-        self.learner.begin(candidates, chosen);
+        Learner::begin(candidates, chosen);
         Some(chosen)
     }
 

@@ -110,15 +110,11 @@ impl<I: Send + Sync + 'static> Picker<I> for StaticStridePicker<I> {
         if set.is_empty() {
             return None;
         }
-        match &self.strides {
-            Some(strides) => {
-                self.turns.pick(candidates, set, strides.cycle(), |turn| set.slot(strides.at(turn)?))
-            }
-            None => {
-                let places = set.len() as u64;
-                self.turns.pick(candidates, set, places, |turn| set.slot((turn % places) as usize))
-            }
+        if let Some(strides) = &self.strides {
+            return self.turns.pick(candidates, set, strides.cycle(), |turn| set.slot(strides.at(turn)?));
         }
+        let places = set.len() as u64;
+        self.turns.pick(candidates, set, places, |turn| set.slot((turn % places) as usize))
     }
 
     fn interest(&self) -> Interest {

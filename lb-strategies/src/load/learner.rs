@@ -35,7 +35,7 @@ impl<I> Learner<I> {
 
     /// A request is about to begin on the member in `slot`.
     #[inline]
-    pub(crate) fn begin(&self, candidates: &Candidates<'_, I>, slot: Slot) {
+    pub(crate) fn begin(candidates: &Candidates<'_, I>, slot: Slot) {
         if let Some(member) = candidates.member(slot)
             && member.in_flight() == 0
         {

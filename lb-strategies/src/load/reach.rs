@@ -51,7 +51,7 @@ impl Reach {
 
 impl Reach {
     /// With the parameters of the strategy called `name`.
-    pub(crate) fn from_params(
+    pub(crate) fn with_params(
         self,
         name: &str,
         scan_up_to: Option<usize>,

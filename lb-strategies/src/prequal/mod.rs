@@ -115,7 +115,7 @@ impl Prequal {
         Ok(Self {
             decay: decay_in_range(Self::NAME, params.decay)?,
             q_rif: in_range(Self::NAME, "q_rif", params.q_rif, 0.0..=1.0)?,
-            reach: REACH.from_params(Self::NAME, params.scan_up_to, params.choices)?,
+            reach: REACH.with_params(Self::NAME, params.scan_up_to, params.choices)?,
         })
     }
 }
@@ -199,7 +199,7 @@ impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
             }
             best.0
         };
-        self.learner.begin(candidates, chosen);
+        Learner::begin(candidates, chosen);
         Some(chosen)
     }
 

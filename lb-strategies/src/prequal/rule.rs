@@ -35,6 +35,7 @@ pub(super) fn threshold(seen: &[Seen], part: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "whole numbers, and copies of what went in")]
 mod tests {
     use super::*;
 

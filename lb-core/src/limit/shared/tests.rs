@@ -57,7 +57,9 @@ impl SharedLimits for Bucket {
 
     async fn rest(&self, _: &str, remaining: Duration) -> Result<(), RegistryError> {
         let listeners = self.0.lock().unwrap().listeners.clone();
-        listeners.iter().for_each(|listener| listener(remaining));
+        for listener in &*listeners {
+            listener(remaining);
+        }
         Ok(())
     }
 
