@@ -42,10 +42,17 @@ async fn a_deposed_master_is_left_though_it_takes_writes() {
     old.stop();
     let (new, _) = redis.promoted(old, 20 * SECOND).await.unwrap();
     old.cont();
-    // It believes for a while that it is the master, and says Ok to whoever writes to it.
+    // It believes for a while that it is the master, and says Ok to whoever writes to it: what is written there before
+    // it is left is lost, as far as nobody stands behind it.
     let direct = crate::fleet::builder(&old.url()).connect().await.unwrap();
     let stray = direct.register("s", Instance::new("stray")).await;
     println!("a write to the deposed master: {stray:?}");
+    let left =
+        lb_testkit::eventually_async("a write that reaches the promoted master", 4 * SECOND, async || {
+            fleet.a.register("s", Instance::new("r")).await.ok()?;
+            crate::fleet::listing(new).await.contains("r").then_some(())
+        });
+    took("deposed master", "it is left by who writes", left.await.unwrap().1, 4 * SECOND);
     took("deposed master", "converged", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
     server_has(new, &["r", "x", "y", "z"], BACK).await;
     fleet.end(new).await;

@@ -48,9 +48,9 @@ use crate::params::{in_range, invalid};
 ///     let lease = bench.pool().acquire(request, &bench.now(), bench.random())?;
 ///     Ok::<_, lb_core::pool::NoPick>(lease.member().id().clone())
 /// };
-/// let before = served_by(12345)?;
-/// bench.put(lb_core::Instance::new("unrelated"));
-/// assert_eq!(served_by(12345)?, before);
+/// let before = served_by(42)?;
+/// bench.put(lb_core::Instance::new("another"));
+/// assert_eq!(served_by(42)?, before);
 /// # Ok::<_, lb_core::pool::NoPick>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
