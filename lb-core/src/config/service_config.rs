@@ -378,8 +378,8 @@ impl ServiceConfig {
         self.fields.health_check
     }
 
-    /// Services to go on with, in this order, when this one has nobody left to try or cannot do what was asked
-    /// ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
+    /// Services to go on with, in this order, when this one has nobody left to try (all have failed in this call, rest, or
+    /// are gone) or cannot do what was asked ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
     /// refuse that.
     pub fn fallbacks(&self) -> &[String] {
         &self.fields.fallbacks
