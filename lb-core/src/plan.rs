@@ -121,6 +121,7 @@ impl AttemptLimit {
 /// }
 /// ```
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub struct RetryPlan {
     policy: CallPolicy,
     idempotent: bool,
