@@ -8,8 +8,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::balancer::Inner;
 use super::clock::EngineClock;
 use super::hedge::race;
@@ -20,7 +18,7 @@ use super::target::Target;
 use crate::error::{Cause, Error};
 use crate::failure::{Classifier, Failure};
 use crate::instance::ServiceInstance;
-use crate::member::{Lease, Member};
+use crate::member::{Held, Lease, Member};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
 use crate::pool::{Measure, NoPick, Published};
@@ -33,7 +31,7 @@ pub(crate) struct Call<'a, I: ServiceInstance, C> {
     pub(super) inner: &'a Inner<I>,
     pub(super) target: Target<'a, I>,
     pub(super) options: &'a CallOptions<C>,
-    pub(super) started: Instant,
+    pub(super) started: Time,
 }
 
 impl<I: ServiceInstance, C> Clone for Call<'_, I, C> {
@@ -44,23 +42,37 @@ impl<I: ServiceInstance, C> Clone for Call<'_, I, C> {
 
 impl<I: ServiceInstance, C> Copy for Call<'_, I, C> {}
 
-/// An attempt that begins: the instance for whoever makes the request, and what the engine keeps of it.
-pub(super) struct Begun<I: ServiceInstance> {
-    picked: Picked<I>,
-    limit: Option<AttemptLimit>,
-    why: Why,
+/// Who was picked, and what is to be kept in mind of it. 16 bytes, so that it comes back in registers.
+pub(super) struct Taken<I: ServiceInstance> {
+    held: Held<I>,
     /// Whether somebody wants to know of a success.
     measured: bool,
     /// Whether a second attempt may be made beside this one.
     hedged: bool,
+    /// Whether something ends the attempt.
+    limited: bool,
+}
+
+/// An attempt that begins.
+pub(super) struct Begun<I: ServiceInstance> {
+    taken: Taken<I>,
+    started: Time,
+    limit: Option<AttemptLimit>,
+    attempt: u32,
+    why: Why,
 }
 
 impl<I: ServiceInstance> Begun<I> {
+    pub(super) fn new(taken: Taken<I>, started: Time, limit: Option<AttemptLimit>, attempt: u32, why: Why) -> Self {
+        Self { taken, started, limit, attempt, why }
+    }
+
     /// The instance for the closure, and what the engine keeps.
     #[inline]
-    pub(super) fn start(self, clock: EngineClock) -> (Picked<I>, Running<I>) {
-        let Self { picked, limit, why, .. } = self;
-        let (member, started) = (Arc::clone(picked.member()), picked.started());
+    pub(super) fn start(self, clock: EngineClock, cost: u64) -> (Picked<I>, Running<I>) {
+        let Self { taken, started, limit, attempt, why } = self;
+        let member = Arc::clone(taken.held.member());
+        let picked = Picked::new(taken.held, clock, started, limit, cost, attempt);
         (picked, Running { member, clock, started, limit, why, over: false })
     }
 }
@@ -71,7 +83,7 @@ static NOTHING: Exclusions = Exclusions::NONE;
 impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     #[inline]
     pub(crate) fn new(inner: &'a Inner<I>, target: Target<'a, I>, options: &'a CallOptions<C>) -> Self {
-        Self { inner, target, options, started: Instant::now() }
+        Self { inner, target, options, started: inner.clock().now() }
     }
 
     pub(super) fn clock(&self) -> EngineClock {
@@ -81,7 +93,8 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     /// Runs the closure until it works or the plan says stop. With `trail`, the attempts of a success are told, too.
     ///
     /// What is written with small stores and then copied with large loads costs 5 ns each time, because the processor
-    /// cannot forward such stores. So structs are made where they stay, and results are looked at where they come.
+    /// cannot forward such stores. So what the first pick finds comes back in registers, structs are made where they
+    /// stay, and results are looked at where they come.
     pub(crate) async fn run<T, E, F, Fut>(
         inner: &'a Inner<I>,
         target: Target<'a, I>,
@@ -97,7 +110,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         let call = Self::new(inner, target, options);
         let mut retry: Option<Box<Retry<'_, I, C>>> = None;
         let mut begun = match call.first() {
-            Ok(begun) => begun,
+            Ok(taken) => call.begun(taken),
             Err(missed) => {
                 let retry = retry.insert(Box::new(Retry::new(call)));
                 match Box::pin(retry.first(missed)).await {
@@ -107,9 +120,9 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             }
         };
         loop {
-            let (limit, measured, hedged) = (begun.limit, begun.measured, begun.hedged);
+            let (limit, measured, hedged) = (begun.limit, begun.taken.measured, begun.taken.hedged);
             let clock = call.clock();
-            let (picked, mut running) = begun.start(clock);
+            let (picked, mut running) = begun.start(clock, options.cost);
             let (failure, cause) = 'failed: {
                 let result = if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
                     let race = Box::pin(race(call, &mut retry, running, f(picked), &mut f, after));
@@ -158,7 +171,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     /// Picks once, waiting as long as the plan allows. For callers that run the request themselves.
     pub(crate) async fn pick(self) -> Result<Picked<I>, Error<Infallible>> {
         let begun = match self.first() {
-            Ok(begun) => begun,
+            Ok(taken) => self.begun(taken),
             Err(missed) => {
                 let mut retry = Box::new(Retry::new(self));
                 match Box::pin(retry.first(missed)).await {
@@ -167,45 +180,56 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                 }
             }
         };
-        Ok(begun.picked.unsupervised())
+        Ok(self.unsupervised(begun))
     }
 
     /// Picks at once or not at all.
     pub(crate) fn try_pick(self) -> Result<Picked<I>, NoPick> {
         match self.first() {
-            Ok(begun) => Ok(begun.picked.unsupervised()),
+            Ok(taken) => Ok(self.unsupervised(self.begun(taken))),
             Err(Missed::Nobody(why)) => Err(why),
             Err(Missed::InLine) => Err(NoPick::NoneEligible),
             Err(Missed::NotInService) => Err(NoPick::Unknown),
         }
     }
 
+    fn unsupervised(&self, begun: Begun<I>) -> Picked<I> {
+        let Begun { taken, started, limit, attempt, .. } = begun;
+        Picked::new(taken.held, self.clock(), started, limit, self.options.cost, attempt).unsupervised()
+    }
+
+    /// The first attempt begins.
+    #[inline]
+    fn begun(&self, taken: Taken<I>) -> Begun<I> {
+        let limit = if taken.limited { self.first_limit() } else { None };
+        Begun { taken, started: self.started, limit, attempt: 1, why: Why::First }
+    }
+
+    /// What ends the first attempt.
+    #[cold]
+    fn first_limit(&self) -> Option<AttemptLimit> {
+        let policy = self.target.with(&self.inner.directory, |served| served.pool().published().policy);
+        let (timeout, deadline) = self.options.times(&policy?);
+        AttemptLimit::new(timeout, deadline.map(|deadline| self.started + deadline), self.started)
+    }
+
     /// The first pick: no await, no lock, no allocation.
-    ///
-    /// Not inlined, so that `Begun` is written before the atomic operations that give the published set back. They
-    /// wait for all writes, and what copies `Begun` then need not: see [`run`](Self::run).
     #[inline(never)]
-    fn first(&self) -> Result<Begun<I>, Missed> {
+    fn first(&self) -> Result<Taken<I>, Missed> {
         if self.options.validate().is_err() {
             return Err(Missed::NotInService);
         }
-        let begun = self.target.with(&self.inner.directory, |served| {
+        let taken = self.target.with(&self.inner.directory, |served| {
             served.touch();
             if !served.queue.is_empty() {
                 return Err(Missed::InLine);
             }
             let published = served.pool().published();
             let lease = self.acquire(served, &published, &NOTHING).map_err(Missed::Nobody)?;
-            let limit = match self.options.times(&published.policy) {
-                (None, None) => None,
-                (timeout, deadline) => {
-                    let now = self.clock().time(self.started);
-                    AttemptLimit::new(timeout, deadline.map(|deadline| now + deadline), now)
-                }
-            };
-            Ok(self.begin(lease, &published, self.started, limit, 1, Why::First))
+            let limited = self.options.times(&published.policy) != (None, None);
+            Ok(self.take(lease, &published, limited, 1))
         });
-        begun.unwrap_or(Err(Missed::NotInService))
+        taken.unwrap_or(Err(Missed::NotInService))
     }
 
     #[inline]
@@ -221,16 +245,14 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
 
     /// An attempt begins on the member that was acquired.
     #[inline]
-    pub(super) fn begin(
+    pub(super) fn take(
         &self,
         lease: Lease<I>,
         published: &Published<I>,
-        started: Instant,
-        limit: Option<AttemptLimit>,
+        limited: bool,
         attempt: u32,
-        why: Why,
-    ) -> Begun<I> {
-        let measured = published.interest.outcomes || limit.is_some() || Measure::sampled(lease.ordinal());
+    ) -> Taken<I> {
+        let measured = published.interest.outcomes || limited || Measure::sampled(lease.ordinal());
         let hedged = match &published.hedger {
             Some(hedger) if attempt == 1 && self.options.idempotent => {
                 hedger.deposit();
@@ -239,8 +261,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             _ => false,
         };
         let measured = measured || published.hedger.is_some();
-        let picked = Picked::new(lease.into_held(), self.clock(), started, limit, self.options.cost, attempt);
-        Begun { picked, limit, why, measured, hedged }
+        Taken { held: lease.into_held(), measured, hedged, limited }
     }
 
     /// After how long to hedge; `None`: not known yet.
@@ -267,7 +288,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         retry: Option<&mut Retry<'_, I, C>>,
         trail: Option<&mut Trail>,
     ) {
-        let (member, at, now) = (&running.member, running.at(), running.clock.now());
+        let (member, at, now) = (&running.member, running.started, running.clock.now());
         let elapsed = now.since(at);
         let outcome = Outcome::success(elapsed).with_timeout(running.limit.map(|limit| limit.at.since(at)));
         // Through the directory if it can be: no reference count that all threads would write.
@@ -306,7 +327,7 @@ pub(super) enum Missed {
 pub(super) struct Running<I: ServiceInstance> {
     member: Arc<Member<I>>,
     clock: EngineClock,
-    started: Instant,
+    started: Time,
     limit: Option<AttemptLimit>,
     why: Why,
     over: bool,
@@ -314,7 +335,7 @@ pub(super) struct Running<I: ServiceInstance> {
 
 impl<I: ServiceInstance> Running<I> {
     fn at(&self) -> Time {
-        self.clock.time(self.started)
+        self.started
     }
 
     pub(super) fn member(&self) -> &Member<I> {

@@ -43,7 +43,7 @@ where
     let Some(begun) = retry.hedge(&first).await else {
         return (first, first_end.await);
     };
-    let (picked, second) = begun.start(call.clock());
+    let (picked, second) = begun.start(call.clock(), call.options.cost);
     tracing::debug!(service = second.service(), instance = second.id(), ?after, "attempt hedged");
     let mut second_end = pin!(limited(call, second.limit(), f(picked)));
     tokio::select! {

@@ -30,7 +30,7 @@ use crate::time::{Clock, Time};
 pub struct Picked<I: ServiceInstance> {
     held: Held<I>,
     clock: EngineClock,
-    started: Instant,
+    started: Time,
     /// [`Time::MAX`]: nobody ends it. An `Option` would take this struct, which is moved a few times per call, beyond
     /// one cache line.
     ends_at: Time,
@@ -47,7 +47,7 @@ impl<I: ServiceInstance> Picked<I> {
     pub(super) fn new(
         held: Held<I>,
         clock: EngineClock,
-        started: Instant,
+        started: Time,
         limit: Option<AttemptLimit>,
         cost: u64,
         attempt: u32,
@@ -66,12 +66,6 @@ impl<I: ServiceInstance> Picked<I> {
     #[inline]
     pub(super) fn member(&self) -> &Arc<Member<I>> {
         self.held.member()
-    }
-
-    /// When the attempt began.
-    #[inline]
-    pub(super) fn started(&self) -> Instant {
-        self.started
     }
 
     fn ends_at(&self) -> Option<Time> {
@@ -133,7 +127,7 @@ impl<I: ServiceInstance> Picked<I> {
     /// The first byte of the answer (the first token of a stream) has arrived: taken into
     /// [`MemberState::first_byte`](crate::member::MemberState::first_byte).
     pub fn first_byte(&self) {
-        self.member().state().observe_first_byte(self.clock.now().since(self.clock.time(self.started)));
+        self.member().state().observe_first_byte(self.clock.now().since(self.started));
     }
 
     /// The request failed, although the closure has returned an `Ok` (a stream that died), or it came from `pick`.
@@ -152,7 +146,7 @@ impl<I: ServiceInstance> Picked<I> {
     fn report(&self, outcome: impl FnOnce(Duration) -> Outcome) {
         if !self.reported.swap(true, Ordering::Relaxed) {
             let now = self.clock.now();
-            let outcome = outcome(now.since(self.clock.time(self.started)));
+            let outcome = outcome(now.since(self.started));
             record_attempt(self.member(), &outcome, Some(self.attempt), now);
         }
     }

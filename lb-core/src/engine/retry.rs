@@ -108,17 +108,17 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
 
     /// Finds the service, in the registry if need be, and the plan that its policy makes.
     pub(super) async fn resolve(&mut self) -> Result<(Resolved<I>, &mut RetryPlan), End> {
-        let Call { inner, options, started, .. } = self.call;
+        let Call { options, started, .. } = self.call;
         let served = self.find().await?;
         let first_made = self.first_made;
         let plan = self.plan.get_or_insert_with(|| {
             let policy = options.resolve(served.pool().policy());
-            let mut plan = RetryPlan::new(policy, inner.clock().time(started))
+            let mut plan = RetryPlan::new(policy, started)
                 .idempotent(options.idempotent)
                 .wait_for_ready(options.wait_for_ready)
                 .cost(options.cost);
             if first_made {
-                plan.started(inner.clock().time(started));
+                plan.started(started);
             }
             plan
         });
@@ -138,7 +138,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         };
         let found = match options.times(&default) {
             (_, None) => found.await,
-            (_, Some(deadline)) => match tokio::time::timeout_at(started + deadline, found).await {
+            (_, Some(deadline)) => match tokio::time::timeout_at(inner.clock().instant(started + deadline), found).await {
                 Ok(found) => found,
                 Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
             },
@@ -290,7 +290,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             service: self.call.target.name().into(),
             trail: std::mem::take(&mut self.trail),
             cause,
-            elapsed: self.call.started.elapsed(),
+            elapsed: self.call.clock().now().since(self.call.started),
         }
     }
 
@@ -358,10 +358,11 @@ fn pick<I: ServiceInstance, C>(
 ) -> Result<Begun<I>, NoPick> {
     let published = served.pool().published();
     let lease = call.acquire(served, &published, plan.exclusions())?;
-    let at = Instant::now();
-    let limit = plan.started(call.clock().time(at));
+    let at = call.clock().now();
+    let limit = plan.started(at);
     served.pool().meters().again(why);
-    Ok(call.begin(lease, &published, at, limit, plan.attempts(), why))
+    let taken = call.take(lease, &published, limit.is_some(), plan.attempts());
+    Ok(Begun::new(taken, at, limit, plan.attempts(), why))
 }
 
 /// Does what the plan says until somebody is picked.
