@@ -17,16 +17,14 @@ const EVERY: u64 = 16;
 pub(crate) struct Fleet {
     /// The median of the members' mean latencies, in nanoseconds; 0: nothing known.
     latency: Float,
-    /// The median load, in requests in flight per relative weight.
-    load: Float,
-    /// The load that a member in six exceeds.
+    /// The load that a member in six exceeds, in requests in flight per relative weight.
     hot: Float,
 }
 
 impl Fleet {
     /// What is known of the members already.
     pub(crate) fn new<I>(set: &MemberSet<I>, hot: f64) -> Self {
-        let fleet = Self { latency: Float::default(), load: Float::default(), hot: Float::default() };
+        let fleet = Self { latency: Float::default(), hot: Float::default() };
         fleet.refresh(set, 0, hot);
         fleet
     }
@@ -36,12 +34,6 @@ impl Fleet {
     pub(crate) fn latency(&self) -> f64 {
         let latency = self.latency.get();
         if latency > 0.0 { latency } else { UNKNOWN }
-    }
-
-    /// How loaded members usually are.
-    #[inline]
-    pub(crate) fn load(&self) -> f64 {
-        self.load.get()
     }
 
     /// From which load on a member counts as hot.
@@ -78,7 +70,6 @@ impl Fleet {
             self.latency.set(median(&mut latencies[..known]));
         }
         if any > 0 {
-            self.load.set(median(&mut loads[..any]));
             self.hot.set(quantile(&mut loads[..any], hot));
         }
     }
@@ -106,7 +97,7 @@ fn quantile(values: &mut [f64], part: f64) -> f64 {
 }
 
 /// The value in the middle, or the mean of the two that are there. There must be one.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
+fn median(values: &mut [f64]) -> f64 {
     let (half, odd) = (values.len() / 2, values.len() % 2 == 1);
     let (below, upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
     let upper = *upper;
