@@ -184,10 +184,11 @@ impl<I> AutoPicker<I> {
     fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
         let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
-        let latency = track.latency(member, in_flight, Average::Mean, usual, now, memory);
         let room = candidates.headroom(member).max(LEAST_ROOM);
         let scale = self.max / candidates.weight(member);
-        let alone = latency / (1.0 + track.crowd() * scale) / room;
+        let crowd = 1.0 + track.crowd() * scale;
+        let latency = track.latency(member, in_flight, Average::Mean, usual * crowd, now, memory);
+        let alone = latency / crowd / room;
         let load = track.burden(in_flight as f64 * scale / room, now, memory);
         Seen {
             expected: (alone + track.trouble(now, memory)) * (1.0 + load),
@@ -223,7 +224,7 @@ impl<I> AutoPicker<I> {
 
 impl<I: Send + Sync + 'static> Picker<I> for AutoPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
-        let usual = self.learner.fleet.latency();
+        let usual = self.learner.fleet.alone();
         let chosen = if self.reach.is_whole(&self.learner.set) {
             self.choose_of_all(candidates, usual)?
         } else {

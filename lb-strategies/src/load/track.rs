@@ -140,6 +140,14 @@ impl Track {
         if silence > believed && since != 0 && self.has_running(member) { silence } else { believed }
     }
 
+    /// How many requests there are besides one that ends now. Whoever tells of an end may still hold what it picked, or not;
+    /// and others hold theirs for longer than their requests run (streams).
+    pub(crate) fn others<I>(&self, member: &Member<I>) -> u64 {
+        let running = member.state().started().saturating_sub(self.ended.load(Ordering::Relaxed));
+        let held = member.in_flight();
+        if held >= running { held.saturating_sub(1) } else { held }
+    }
+
     fn has_running<I>(&self, member: &Member<I>) -> bool {
         member.state().started() > self.ended.load(Ordering::Relaxed)
     }
