@@ -73,8 +73,7 @@ fn calls<'a>(runtime: &'a tokio::runtime::Runtime, n: usize, cases: &mut Vec<Cas
     }));
     let now = Time::from_nanos(1);
     let pool = Pool::<Instance>::new(SERVICE, Arc::new(PoolContext::new()), now);
-    let snapshot =
-        runtime.block_on(async { registry(n).await.watch(SERVICE).await.expect("valid").current() });
+    let snapshot = runtime.block_on(async { registry(n).watch(SERVICE).await.expect("valid").current() });
     pool.apply(move || snapshot, now);
     cases.push(floors::repeat(&format!("pick, count in and out, {n}"), move || {
         pool.acquire(PickRequest::new(&NOTHING), &now, &ThreadRandom).expect("somebody is there")

@@ -22,7 +22,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// A registry with `n` instances.
-pub(crate) async fn registry(n: usize) -> MemoryRegistry<Instance> {
+pub(crate) fn registry(n: usize) -> MemoryRegistry<Instance> {
     let registry = MemoryRegistry::new();
     let all = (0..n).map(|i| Instance::new(format!("instance-{i:06}"))).collect::<Vec<_>>();
     registry.replace_all(SERVICE, all).expect("valid instances");
@@ -31,7 +31,7 @@ pub(crate) async fn registry(n: usize) -> MemoryRegistry<Instance> {
 
 /// A balancer over `n` instances, each of which has had enough calls that its latency is only sampled.
 pub(crate) async fn balancer(n: usize) -> LoadBalancer<Instance> {
-    let lb = LoadBalancer::new(registry(n).await);
+    let lb = LoadBalancer::new(registry(n));
     for _ in 0..n * WARM_UP {
         lb.execute(SERVICE, async |_| Ok::<_, RequestError>(())).await.expect("a call that cannot fail");
     }

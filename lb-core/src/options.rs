@@ -129,7 +129,8 @@ impl<C> CallOptions<C> {
         self
     }
 
-    /// A service to go on with when the called one has nobody left to try or cannot do what was asked. May be given
+    /// A service to go on with when the called one has nobody left to try (all have failed in this call, rest, or are
+    /// gone) or cannot do what was asked. May be given
     /// several times; they are tried in that order, in place of the
     /// [configured ones](crate::ServiceConfig::fallbacks). The call's deadline and retries bound them all.
     pub fn fallback(mut self, service: impl Into<Arc<str>>) -> Self {

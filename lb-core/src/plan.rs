@@ -54,6 +54,8 @@ pub enum Stop {
     },
     /// There is nobody to try.
     Nobody(NoPick),
+    /// Everybody that this round tries has failed, and the call has [somewhere else to go](RetryPlan::leaves_after_round).
+    RoundOver,
     /// All instances are set aside as unusable: waiting would not help.
     Unusable {
         /// When the first one is probed again.
@@ -119,6 +121,7 @@ impl AttemptLimit {
 /// }
 /// ```
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub struct RetryPlan {
     policy: CallPolicy,
     idempotent: bool,
@@ -133,6 +136,8 @@ pub struct RetryPlan {
     waiting_since: Option<Time>,
     /// A fail-over that has a token from the budget but has not found anybody yet.
     holds_token: bool,
+    /// Whether a round that has failed is followed by another service instead of another round.
+    leaves_after_round: bool,
 }
 
 impl RetryPlan {
@@ -150,6 +155,7 @@ impl RetryPlan {
             exclusions: Exclusions::new(),
             waiting_since: None,
             holds_token: false,
+            leaves_after_round: false,
         }
     }
 
@@ -172,6 +178,12 @@ impl RetryPlan {
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
+    }
+
+    /// Whether there is another service to go on with once everybody here has failed: the round then ends in
+    /// [`Stop::RoundOver`] instead of a wait.
+    pub fn leaves_after_round(&mut self, leaves: bool) {
+        self.leaves_after_round = leaves;
     }
 
     /// The call goes on with another service: its delays and waits, but the call's own deadline and retries.
@@ -333,8 +345,18 @@ impl RetryPlan {
         Some(Next::Wait { until, wakes: true })
     }
 
-    /// Everybody has had a try: wait, then begin anew with all.
+    /// Everybody has had a try: go elsewhere if that is possible, else begin anew.
     fn end_round<I: ServiceInstance>(
+        &mut self,
+        pool: &Pool<I>,
+        now: Time,
+        random: &dyn RandomSource,
+    ) -> Next {
+        if self.leaves_after_round { Next::Stop(Stop::RoundOver) } else { self.next_round(pool, now, random) }
+    }
+
+    /// Wait, then begin anew with all.
+    pub(crate) fn next_round<I: ServiceInstance>(
         &mut self,
         pool: &Pool<I>,
         now: Time,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::ConfigError;
 use super::human;
-use super::service_config::{ConfigError, duration, invalid};
+use super::range::{duration, invalid, number};
 
 /// How active health checks go, if the balancer was [given one](crate::Builder::health_check). Part of
 /// [`ServiceConfig`](crate::ServiceConfig), so operators change it while the application runs.
@@ -62,7 +63,7 @@ impl HealthCheckConfig {
         if self.interval < Duration::from_millis(10) {
             return invalid("health_check.interval", format!("{:?}", self.interval), "must be at least 10ms");
         }
-        super::service_config::number("health_check.jitter", self.jitter, 1.0)?;
+        number("health_check.jitter", self.jitter, 1.0)?;
         duration("health_check.timeout", self.timeout)?;
         for (field, value) in [
             ("health_check.unhealthy_threshold", self.unhealthy_threshold),

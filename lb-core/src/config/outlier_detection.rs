@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::ConfigError;
 use super::human;
-use super::service_config::{ConfigError, duration, invalid};
+use super::range::{duration, invalid, number};
 
 /// When an instance that fails is ejected (left out for a while), and when not. Part of
 /// [`ServiceConfig`](crate::ServiceConfig), so operators change it while the application runs.
@@ -185,7 +186,7 @@ fn percent(field: &'static str, value: u32) -> Result<(), ConfigError> {
 }
 
 fn fraction(field: &'static str, value: f64) -> Result<(), ConfigError> {
-    super::service_config::number(field, value, 1.0)
+    number(field, value, 1.0)
 }
 
 fn up_to_100(field: &'static str, value: f64) -> Result<(), ConfigError> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::service_config::{ConfigError, ServiceConfig, check_backoff, duration, number};
+use super::error::ConfigError;
+use super::range::{check_backoff, duration, number};
+use super::service_config::ServiceConfig;
 
 /// The resolved retry policy of one call. A plain `Copy` value, so that taking it costs a few nanoseconds and a call
 /// goes by the same numbers from its beginning to its end.

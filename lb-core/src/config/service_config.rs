@@ -1,82 +1,18 @@
 //! [`ServiceConfig`]: always valid, once it exists.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use super::builder::ServiceConfigBuilder;
+use super::error::ConfigError;
+use super::fields::{FIELDS, Fields};
 use super::health_check::HealthCheckConfig;
-use super::human;
 use super::outlier_detection::OutlierDetection;
+use super::retry_budget::RetryBudgetConfig;
 use super::slow_start::SlowStart;
 use super::strategy_spec::StrategySpec;
 use crate::hedge::HedgeConfig;
-
-/// The longest duration that any field accepts.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// A field of a configuration that cannot be meant.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The value is out of range.
-    #[error("`{field}` = {value}: {problem}")]
-    Invalid {
-        /// The field, as in the JSON form (`retry_delay`, `retry_budget.ratio`).
-        field: &'static str,
-        /// The value, printed.
-        value: String,
-        /// What is wrong, and what would be right.
-        problem: &'static str,
-    },
-    /// The field does not exist.
-    #[error("`{field}` is not a field of a service configuration; there are: {known}")]
-    UnknownField {
-        /// The name that was given.
-        field: String,
-        /// The names that exist.
-        known: String,
-    },
-    /// The text is not a configuration at all.
-    #[error("the configuration cannot be read: {0}")]
-    Malformed(String),
-}
-
-/// How the retry budget paces fail-overs: a token bucket per service and process.
-///
-/// A fail-over at once takes one token; without one it waits for the backoff instead. Nothing ever fails because of
-/// the budget, and it does not lower the number of attempts: [`max_retries`](ServiceConfig::max_retries) does that. Every request adds `ratio` tokens, every second `min_per_second`; at most `burst` are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct RetryBudgetConfig {
-    /// Tokens added per request: 0.2 lets one request in five be failed over at once, in the long run. 0 to 10.
-    pub ratio: f64,
-    /// Tokens added per second whatever the traffic, for services with few requests. 0 to 1,000,000.
-    pub min_per_second: f64,
-    /// The most tokens kept, and the number at the start. 0 to 1,000,000.
-    pub burst: f64,
-}
-
-impl RetryBudgetConfig {
-    /// 20 % of the requests, at least 10 a second, a burst of 100 (Finagle's defaults: 20 %, 10/s over 10 s).
-    pub const DEFAULT: Self = Self { ratio: 0.2, min_per_second: 10.0, burst: 100.0 };
-
-    /// No pacing: every fail-over is at once.
-    pub const UNLIMITED: Self = Self { ratio: 10.0, min_per_second: 1_000_000.0, burst: 1_000_000.0 };
-
-    /// A budget of the given ratio, floor and burst; checked when the configuration is built.
-    pub const fn new(ratio: f64, min_per_second: f64, burst: f64) -> Self {
-        Self { ratio, min_per_second, burst }
-    }
-}
-
-impl Default for RetryBudgetConfig {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
 
 /// How calls to one service are retried. Always valid: it comes from [`ServiceConfig::builder`] or from JSON, and both
 /// check every field. In JSON, durations are strings with a unit (`"2s"`, `"1m 30s"`).
@@ -103,162 +39,6 @@ impl Default for RetryBudgetConfig {
 #[non_exhaustive]
 pub struct ServiceConfig {
     fields: Fields,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-struct Fields {
-    max_retries: u32,
-    #[serde(with = "human")]
-    retry_delay: Duration,
-    retry_backoff: f64,
-    #[serde(with = "human")]
-    max_retry_delay: Duration,
-    jitter: f64,
-    #[serde(with = "human")]
-    max_wait: Duration,
-    max_waiting: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_failovers_per_round: Option<u32>,
-    #[serde(with = "human::option", skip_serializing_if = "Option::is_none")]
-    attempt_timeout: Option<Duration>,
-    #[serde(with = "human::option", skip_serializing_if = "Option::is_none")]
-    deadline: Option<Duration>,
-    retry_budget: RetryBudgetConfig,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strategy: Option<StrategySpec>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fallbacks: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hedge: Option<HedgeConfig>,
-    outlier_detection: OutlierDetection,
-    slow_start: SlowStart,
-    health_check: HealthCheckConfig,
-    /// Fields of a newer version of this library, kept so that rewriting a configuration loses nothing.
-    #[serde(flatten)]
-    unknown: BTreeMap<String, serde_json::Value>,
-}
-
-const FIELDS: &str = "max_retries, retry_delay, retry_backoff, max_retry_delay, jitter, max_wait, max_waiting, \
-                      max_failovers_per_round, attempt_timeout, deadline, retry_budget, strategy, fallbacks, hedge, \
-                      outlier_detection, slow_start, health_check";
-
-impl Default for Fields {
-    fn default() -> Self {
-        Self {
-            max_retries: 100,
-            retry_delay: Duration::from_secs(2),
-            retry_backoff: 1.1,
-            max_retry_delay: Duration::from_secs(30),
-            jitter: 0.2,
-            max_wait: Duration::from_secs(60),
-            max_waiting: 10_000,
-            max_failovers_per_round: None,
-            attempt_timeout: None,
-            deadline: None,
-            retry_budget: RetryBudgetConfig::DEFAULT,
-            strategy: None,
-            fallbacks: Vec::new(),
-            hedge: None,
-            outlier_detection: OutlierDetection::DEFAULT,
-            slow_start: SlowStart::OFF,
-            health_check: HealthCheckConfig::DEFAULT,
-            unknown: BTreeMap::new(),
-        }
-    }
-}
-
-impl Fields {
-    fn check(&self) -> Result<(), ConfigError> {
-        duration("retry_delay", self.retry_delay)?;
-        duration("max_retry_delay", self.max_retry_delay)?;
-        if self.max_retry_delay < self.retry_delay {
-            return invalid(
-                "max_retry_delay",
-                format!("{:?}", self.max_retry_delay),
-                "must be at least `retry_delay`",
-            );
-        }
-        check_backoff("retry_backoff", self.retry_backoff)?;
-        number("jitter", self.jitter, 1.0)?;
-        if self.max_wait > LONGEST {
-            return invalid("max_wait", format!("{:?}", self.max_wait), "must be at most 7 days");
-        }
-        if self.max_failovers_per_round == Some(0) && self.max_retries > 0 && self.retry_delay.is_zero() {
-            return invalid("max_failovers_per_round", "0".into(), "needs a `retry_delay`");
-        }
-        for (field, value) in [("attempt_timeout", self.attempt_timeout), ("deadline", self.deadline)] {
-            if let Some(value) = value {
-                duration(field, value)?;
-            }
-        }
-        number("retry_budget.ratio", self.retry_budget.ratio, 10.0)?;
-        number("retry_budget.min_per_second", self.retry_budget.min_per_second, 1e6)?;
-        number("retry_budget.burst", self.retry_budget.burst, 1e6)?;
-        if let Some(spec) = &self.strategy
-            && spec.name.is_empty()
-        {
-            return invalid("strategy.name", "\"\"".into(), "must name a strategy, such as \"round_robin\"");
-        }
-        if let Some(hedge) = &self.hedge {
-            if let Some(after) = hedge.after {
-                duration("hedge.after", after)?;
-            }
-            number("hedge.percentile", hedge.percentile, 1.0)?;
-            number("hedge.max_extra", hedge.max_extra, 1.0)?;
-        }
-        for (n, fallback) in self.fallbacks.iter().enumerate() {
-            if fallback.is_empty() {
-                return invalid("fallbacks", format!("{:?}", self.fallbacks), "each must name a service");
-            }
-            if self.fallbacks[..n].contains(fallback) {
-                return invalid(
-                    "fallbacks",
-                    format!("{:?}", self.fallbacks),
-                    "must not name a service twice",
-                );
-            }
-        }
-        self.outlier_detection.check()?;
-        self.slow_start.check()?;
-        self.health_check.check()
-    }
-}
-
-pub(super) fn invalid(field: &'static str, value: String, problem: &'static str) -> Result<(), ConfigError> {
-    Err(ConfigError::Invalid { field, value, problem })
-}
-
-pub(super) fn duration(field: &'static str, value: Duration) -> Result<(), ConfigError> {
-    if value < Duration::from_micros(1) {
-        invalid(field, format!("{value:?}"), "must be at least 1us")
-    } else if value > LONGEST {
-        invalid(field, format!("{value:?}"), "must be at most 7 days")
-    } else {
-        Ok(())
-    }
-}
-
-pub(super) fn check_backoff(field: &'static str, value: f64) -> Result<(), ConfigError> {
-    if (1.0..=1000.0).contains(&value) {
-        Ok(())
-    } else {
-        invalid(field, value.to_string(), "must be a number from 1 to 1000")
-    }
-}
-
-pub(super) fn number(field: &'static str, value: f64, max: f64) -> Result<(), ConfigError> {
-    if (0.0..=max).contains(&value) {
-        return Ok(());
-    }
-    let problem = if max <= 1.0 {
-        "must be a number from 0 to 1"
-    } else if max <= 10.0 {
-        "must be a number from 0 to 10"
-    } else {
-        "must be a number from 0 to 1,000,000"
-    };
-    invalid(field, value.to_string(), problem)
 }
 
 impl TryFrom<Fields> for ServiceConfig {
@@ -378,8 +158,8 @@ impl ServiceConfig {
         self.fields.health_check
     }
 
-    /// Services to go on with, in this order, when this one has nobody left to try or cannot do what was asked
-    /// ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
+    /// Services to go on with, in this order, when this one has nobody left to try (all have failed in this call, rest, or
+    /// are gone) or cannot do what was asked ([`Unsuitable`](crate::FailureKind::Unsuitable)). Default none. A service cannot be its own fallback; registries
     /// refuse that.
     pub fn fallbacks(&self) -> &[String] {
         &self.fields.fallbacks
@@ -393,67 +173,6 @@ impl ServiceConfig {
     /// Fields that this version does not know. They are kept when the configuration is written again.
     pub fn unknown_fields(&self) -> impl Iterator<Item = &str> {
         self.fields.unknown.keys().map(String::as_str)
-    }
-}
-
-/// Builds a [`ServiceConfig`]; see there for the meaning of each field.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ServiceConfigBuilder {
-    fields: Fields,
-}
-
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty => $from:expr,)*) => {$(
-        $(#[$doc])*
-        pub fn $name(mut self, value: $type) -> Self {
-            self.fields.$name = $from(value);
-            self
-        }
-    )*};
-}
-
-impl ServiceConfigBuilder {
-    setters! {
-        /// Sets [`ServiceConfig::max_retries`].
-        max_retries: u32 => std::convert::identity,
-        /// Sets [`ServiceConfig::retry_delay`].
-        retry_delay: Duration => std::convert::identity,
-        /// Sets [`ServiceConfig::retry_backoff`].
-        retry_backoff: f64 => std::convert::identity,
-        /// Sets [`ServiceConfig::max_retry_delay`].
-        max_retry_delay: Duration => std::convert::identity,
-        /// Sets [`ServiceConfig::jitter`].
-        jitter: f64 => std::convert::identity,
-        /// Sets [`ServiceConfig::max_wait`].
-        max_wait: Duration => std::convert::identity,
-        /// Sets [`ServiceConfig::max_waiting`].
-        max_waiting: u32 => std::convert::identity,
-        /// Sets [`ServiceConfig::max_failovers_per_round`].
-        max_failovers_per_round: u32 => Some,
-        /// Sets [`ServiceConfig::attempt_timeout`].
-        attempt_timeout: Duration => Some,
-        /// Sets [`ServiceConfig::deadline`].
-        deadline: Duration => Some,
-        /// Sets [`ServiceConfig::retry_budget`].
-        retry_budget: RetryBudgetConfig => std::convert::identity,
-        /// Sets [`ServiceConfig::strategy`].
-        strategy: StrategySpec => Some,
-        /// Sets [`ServiceConfig::hedge`].
-        hedge: HedgeConfig => Some,
-        /// Sets [`ServiceConfig::fallbacks`].
-        fallbacks: Vec<String> => std::convert::identity,
-        /// Sets [`ServiceConfig::outlier_detection`].
-        outlier_detection: OutlierDetection => std::convert::identity,
-        /// Sets [`ServiceConfig::slow_start`].
-        slow_start: SlowStart => std::convert::identity,
-        /// Sets [`ServiceConfig::health_check`].
-        health_check: HealthCheckConfig => std::convert::identity,
-    }
-
-    /// Checks every field. The error names the first one that cannot be meant.
-    pub fn build(self) -> Result<ServiceConfig, ConfigError> {
-        self.fields.try_into()
     }
 }
 

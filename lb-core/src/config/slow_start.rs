@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::ConfigError;
 use super::human;
-use super::service_config::{ConfigError, invalid};
+use super::range::invalid;
 
 /// How an instance that is new, or back from an ejection, is eased in: it gets a share of its weight that grows from
 /// `min_weight` to the whole within `window`. Part of [`ServiceConfig`](crate::ServiceConfig).

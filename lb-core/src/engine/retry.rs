@@ -66,7 +66,13 @@ impl End {
             Self::Overloaded(_) => true,
             Self::Stop(stop) => matches!(
                 stop,
-                Stop::Nobody(_) | Stop::Resting { .. } | Stop::Unusable { .. } | Stop::Unsuitable
+                Stop::Nobody(_)
+                    | Stop::RoundOver
+                    | Stop::Resting { .. }
+                    | Stop::Unusable { .. }
+                    | Stop::Unsuitable
+                    // The deadline would pass while waiting here: there is time left elsewhere.
+                    | Stop::Deadline { retry_after: Some(_) }
             ),
             Self::Registry(_) | Self::InvalidOptions(_) => false,
         }
@@ -151,10 +157,13 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     /// shown.
     async fn enter(&mut self, missed: Missed, why: Why) -> Result<Begun<I>, End> {
         let call = self.call;
-        let (served, plan) = self.resolve().await?;
+        let (served, _) = self.resolve().await?;
+        let leaves = self.has_fallback(&served);
+        let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
         if why == Why::Fallback {
             plan.move_on(call.options.resolve(served.pool().policy()));
         }
+        plan.leaves_after_round(leaves);
         let next = match missed {
             Missed::NotInService => Next::Attempt,
             Missed::InLine => Next::LINE,
@@ -167,8 +176,11 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         Ok(begun)
     }
 
-    /// Where this service has nobody left: goes on with the next fallback, as long as there is one.
+    /// Where this service has nobody left: goes on with the next fallback, as long as there is one. Where everybody here
+    /// failed and no fallback has anybody either, the next round is here.
     async fn or_fall_back(&mut self, mut found: Result<Begun<I>, End>) -> Result<Begun<I>, End> {
+        let here = self.moved_to.clone();
+        let failed_here = matches!(found, Err(End::Stop(Stop::RoundOver)));
         while let Err(end) = &found
             && end.may_fall_back()
             && self.turn_to_fallback().await
@@ -180,19 +192,43 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
                 _ => found = entered,
             }
         }
-        found
+        match found {
+            Err(end) if failed_here && end.may_fall_back() => self.next_round(here).await,
+            found => found,
+        }
+    }
+
+    /// Begins anew in the service that the call was at, after no fallback had anybody.
+    async fn next_round(&mut self, service: Option<Arc<str>>) -> Result<Begun<I>, End> {
+        let call = self.call;
+        self.moved_to = service;
+        let (served, plan) = self.resolve().await?;
+        plan.move_on(call.options.resolve(served.pool().policy()));
+        plan.leaves_after_round(false);
+        let next = plan.next_round(served.pool(), call.clock().now(), &call.inner.random);
+        follow(call, plan, &served, next, Why::Retry).await
+    }
+
+    /// The fallback services that are left. `served`: where the call is.
+    fn fallbacks(&mut self, served: &Served<I>) -> &mut VecDeque<Arc<str>> {
+        let named = &self.call.options.fallbacks;
+        self.fallbacks.get_or_insert_with(|| {
+            if named.is_empty() { served.pool().fallbacks().into() } else { named.iter().cloned().collect() }
+        })
+    }
+
+    fn has_fallback(&mut self, served: &Served<I>) -> bool {
+        !self.fallbacks(served).is_empty()
     }
 
     /// Turns to the next fallback service. `false`: there is none, or the call may make no further attempt.
     async fn turn_to_fallback(&mut self) -> bool {
         let call = self.call;
         if self.fallbacks.is_none() {
-            let named = &call.options.fallbacks;
-            let fallbacks = match self.resolve().await {
-                Ok((served, _)) if named.is_empty() => served.pool().fallbacks(),
-                _ => named.clone(),
-            };
-            self.fallbacks = Some(fallbacks.into());
+            match self.resolve().await {
+                Ok((served, _)) => _ = self.fallbacks(&served),
+                Err(_) => self.fallbacks = Some(call.options.fallbacks.iter().cloned().collect()),
+            }
         }
         if self.plan.as_ref().is_some_and(|plan| !plan.may_go_on(call.clock().now())) {
             return false;
@@ -208,7 +244,9 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         let call = self.call;
         let (served, _) = self.resolve().await?;
         self.record(&step);
+        let leaves = self.has_fallback(&served);
         let Some(plan) = &mut self.plan else { return Err(End::rejected()) };
+        plan.leaves_after_round(leaves);
         let next = plan.failed(step.failure, &step.member, served.pool(), step.now, &call.inner.random);
         let why = if next == Next::Attempt { Why::Failover } else { Why::Retry };
         let found = follow(call, plan, &served, next, why).await;
@@ -267,7 +305,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
             End::Stop(Stop::Rejected) => Error::Rejected { call },
             End::Stop(Stop::Unsuitable) => Error::Unsuitable { call },
             End::Stop(Stop::NotIdempotent) => Error::NotIdempotent { call },
-            End::Stop(Stop::MaxRetries) => Error::MaxRetriesExceeded { call },
+            End::Stop(Stop::MaxRetries | Stop::RoundOver) => Error::MaxRetriesExceeded { call },
             End::Stop(Stop::Deadline { retry_after }) => Error::DeadlineExceeded { retry_after, call },
             End::Stop(Stop::Unusable { retry_after }) => {
                 Error::NoAvailableInstance { reason: Unavailable::Unusable, retry_after, call }

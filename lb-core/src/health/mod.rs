@@ -23,11 +23,13 @@ mod counts;
 mod detectors;
 mod ejection;
 mod gate;
+mod intervals;
 mod pool_health;
 mod ramp;
 mod reason;
 mod status;
 mod track;
+mod verdicts;
 
 pub(crate) use counts::Counts;
 pub(crate) use gate::{Admission, Gate, View};

@@ -7,32 +7,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::book::{Book, Mode};
-use super::detectors::{by_failure_percentage, by_success_rate};
-use super::ejection::{ejection_time, remembered};
-use super::gate::{ASIDE, AWAITED, EJECTED, HELD, KEPT, RAMP, SEATED, View, WATCHED};
+use super::gate::{ASIDE, AWAITED, EJECTED, HELD, KEPT, RAMP, SEATED, View};
 use super::ramp::ramp;
 use super::reason::EjectionReason;
 use super::status::HealthState;
 use crate::config::{HealthCheckConfig, OutlierDetection, ServiceConfig, SlowStart};
-use crate::failure::FailureKind;
 use crate::member::MemberState;
 use crate::meters::Meters;
 use crate::random::{RandomSource, SeededRandom};
 use crate::signal::Signal;
 use crate::time::Time;
 
-/// How long an instance is set aside after its first `Unusable` answer; doubles with each further one.
-const SET_ASIDE: Duration = Duration::from_secs(60);
-/// The longest it is set aside at a time.
-const SET_ASIDE_MAX: Duration = Duration::from_secs(3600);
-
 /// The health of a pool's instances: the only one to change their states, under one lock.
 #[derive(Debug)]
 pub(crate) struct PoolHealth {
-    service: Arc<str>,
-    signal: Arc<Signal>,
-    meters: Arc<Meters>,
-    settings: ArcSwap<Settings>,
+    pub(super) service: Arc<str>,
+    pub(super) signal: Arc<Signal>,
+    pub(super) meters: Arc<Meters>,
+    pub(super) settings: ArcSwap<Settings>,
     book: Mutex<Book>,
     /// [`Mode`], for picks.
     mode: AtomicU8,
@@ -41,15 +33,15 @@ pub(crate) struct PoolHealth {
     /// Whether all instances are eased in, for picks.
     all_new: AtomicBool,
     /// When the running interval began; 0: none runs.
-    interval: AtomicU64,
-    random: SeededRandom,
+    pub(super) interval: AtomicU64,
+    pub(super) random: SeededRandom,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Settings {
-    outliers: OutlierDetection,
-    slow_start: SlowStart,
-    health_check: HealthCheckConfig,
+pub(super) struct Settings {
+    pub(super) outliers: OutlierDetection,
+    pub(super) slow_start: SlowStart,
+    pub(super) health_check: HealthCheckConfig,
 }
 
 impl Settings {
@@ -107,7 +99,7 @@ impl PoolHealth {
         self.settings.load().health_check
     }
 
-    fn amnesty(&self) -> Time {
+    pub(super) fn amnesty(&self) -> Time {
         Time::from_nanos(self.amnesty.load(Ordering::Relaxed))
     }
 
@@ -201,270 +193,6 @@ impl PoolHealth {
             self.readmit_from(state, EJECTED, now, "health checks were switched off");
         } else if !by_checks && !settings.outliers.enabled {
             self.readmit_from(state, EJECTED, now, "outlier detection was switched off");
-        }
-    }
-
-    // ---- what outcomes mean ----
-
-    /// A request that began at `began` succeeded. Call it only if the gate
-    /// [wants to know](super::Gate::wants_success).
-    #[cold]
-    pub(crate) fn success(&self, state: &MemberState, began: Time, now: Time) {
-        let gate = state.gate();
-        let flags = gate.flags();
-        if flags & HELD != 0 {
-            // What began before it was left out proves nothing.
-            if began > gate.since() {
-                self.readmit_from(state, HELD, now, "a request succeeded");
-            }
-        } else if flags & (WATCHED | KEPT) != 0 {
-            gate.forget_faults();
-            if flags & KEPT != 0 {
-                self.change(now, |book| {
-                    let (before, after) = gate.change(0, KEPT);
-                    book.enter(before, after);
-                });
-            }
-        }
-    }
-
-    /// A request that began at `began` failed by a fault of the instance, which is counted already. Returns for how
-    /// long the instance is ejected because of it.
-    pub(crate) fn fault(&self, state: &MemberState, began: Time, now: Time) -> Option<Duration> {
-        let config = self.settings.load().outliers;
-        let gate = state.gate();
-        if gate.flags() & HELD != 0 {
-            return self.probe_failed(state, began, now, &config);
-        }
-        if !config.enabled {
-            return None;
-        }
-        let mut track = state.track();
-        if began < track.readmitted {
-            return None;
-        }
-        let low = track.accrual.fault(state.counts(), now, &config);
-        drop(track);
-        let failures = gate.fault();
-        let reason = match low {
-            _ if config.consecutive_failures != 0 && failures >= config.consecutive_failures => {
-                EjectionReason::ConsecutiveFailures { failures }
-            }
-            Some(tally) => EjectionReason::SuccessRate {
-                success_percent: (tally.success_rate() * 100.0) as u32,
-                requests: tally.requests,
-            },
-            None => return None,
-        };
-        self.eject(state, reason, now, &config)
-    }
-
-    /// A request that began at `began` was answered with `Unusable`. Returns for how long the instance is set aside,
-    /// unless it was already when the request began.
-    pub(crate) fn unusable(
-        &self,
-        state: &MemberState,
-        retry_after: Option<Duration>,
-        began: Time,
-        now: Time,
-    ) -> Option<Duration> {
-        let gate = state.gate();
-        let retry_after = retry_after.unwrap_or_default();
-        let aside = self.change(now, |book| {
-            if gate.flags() & ASIDE != 0 && began < gate.until(self.amnesty()) {
-                // One of several that were under way: the others have said it already.
-                if now + retry_after > gate.until(self.amnesty()) {
-                    gate.hold(gate.since(), now + retry_after);
-                }
-                return None;
-            }
-            let mut track = state.track();
-            let aside = SET_ASIDE * (1 << track.unusable_in_a_row.min(16));
-            let aside = aside.min(SET_ASIDE_MAX).max(retry_after);
-            track.unusable_in_a_row = track.unusable_in_a_row.saturating_add(1);
-            gate.hold(now, now + aside);
-            let (before, after) = gate.change(ASIDE, EJECTED | KEPT);
-            book.enter(before, after);
-            Some(aside)
-        });
-        gate.forget_faults();
-        self.signal.wake_waiting();
-        aside
-    }
-
-    /// A request that began at `began` ended in a way that says nothing of the instance's health.
-    pub(crate) fn neutral(&self, state: &MemberState, kind: Option<FailureKind>, began: Time, now: Time) {
-        let gate = state.gate();
-        let held = gate.flags() & HELD;
-        if held == 0 || began < gate.until(self.amnesty()) {
-            return;
-        }
-        // Who turns a request down has understood it: it is up again.
-        let answered = matches!(kind, Some(FailureKind::Rejected | FailureKind::Unsuitable));
-        if answered && held == EJECTED {
-            self.readmit_from(state, EJECTED, now, "it answers again");
-        } else {
-            gate.release_probe();
-            self.signal.wake_waiting();
-        }
-    }
-
-    fn probe_failed(
-        &self,
-        state: &MemberState,
-        began: Time,
-        now: Time,
-        config: &OutlierDetection,
-    ) -> Option<Duration> {
-        let gate = state.gate();
-        if began < gate.until(self.amnesty()) {
-            return None;
-        }
-        if gate.flags() & ASIDE != 0 {
-            return self.unusable(state, None, began, now);
-        }
-        let time = self.change(now, |_| {
-            (gate.flags() & EJECTED != 0 && began >= gate.until(self.amnesty()))
-                .then(|| self.hold(state, EjectionReason::Probe, now, config))
-        });
-        self.ejected(state, EjectionReason::Probe, time);
-        time
-    }
-
-    fn eject(
-        &self,
-        state: &MemberState,
-        reason: EjectionReason,
-        now: Time,
-        config: &OutlierDetection,
-    ) -> Option<Duration> {
-        let gate = state.gate();
-        let time = self.change(now, |book| {
-            let flags = gate.flags();
-            if flags & HELD != 0 || flags & SEATED == 0 {
-                return None;
-            }
-            let time = book.may_eject(config).then(|| self.hold(state, reason, now, config));
-            let (before, after) =
-                if time.is_some() { gate.change(EJECTED, KEPT) } else { gate.change(KEPT, 0) };
-            book.enter(before, after);
-            time
-        });
-        self.ejected(state, reason, time);
-        time
-    }
-
-    /// Begins the next ejection of an instance. Under the lock; the flag is the caller's.
-    fn hold(
-        &self,
-        state: &MemberState,
-        reason: EjectionReason,
-        now: Time,
-        config: &OutlierDetection,
-    ) -> Duration {
-        let mut track = state.track();
-        let healthy =
-            if reason == EjectionReason::Probe { Duration::ZERO } else { now.since(track.readmitted) };
-        track.in_a_row = remembered(track.in_a_row, healthy, config).saturating_add(1);
-        track.ejections += 1;
-        track.reason = Some(reason);
-        track.accrual.reset();
-        let time = ejection_time(track.in_a_row, config, &self.random);
-        state.gate().hold(now, now + time);
-        state.gate().forget_faults();
-        time
-    }
-
-    fn ejected(&self, state: &MemberState, reason: EjectionReason, time: Option<Duration>) {
-        if let Some(time) = time {
-            self.tell_ejected(state, reason, time);
-        }
-    }
-
-    pub(super) fn tell_ejected(&self, state: &MemberState, reason: EjectionReason, time: Duration) {
-        tracing::warn!(service = %self.service, instance = %state.id(), %reason, ?time, "instance ejected");
-        self.meters.ejected(&reason);
-        self.signal.wake_waiting();
-    }
-
-    pub(super) fn readmit_from(&self, state: &MemberState, from: u32, now: Time, reason: &'static str) {
-        let gate = state.gate();
-        let readmitted = self.change(now, |book| {
-            let held = gate.flags() & (from | KEPT);
-            if held == 0 {
-                return false;
-            }
-            let mut track = state.track();
-            track.readmitted = now;
-            track.accrual.reset();
-            if held & ASIDE != 0 {
-                track.unusable_in_a_row = 0;
-            }
-            let eased_in = !self.settings.load().slow_start.window.is_zero() && book.left() > book.ramping;
-            gate.begin_ramp(now);
-            let (before, after) = gate.change(if eased_in { RAMP } else { 0 }, from | KEPT);
-            book.enter(before, after);
-            held & HELD != 0
-        });
-        gate.forget_faults();
-        gate.release_probe();
-        if readmitted {
-            tracing::info!(service = %self.service, instance = %state.id(), reason, "instance readmitted");
-            self.meters.readmitted();
-            self.signal.wake_waiting();
-        }
-    }
-
-    // ---- the detectors that compare ----
-
-    /// Whether an interval is to be begun or ended: [`tick`](Self::tick) has something to do.
-    pub(crate) fn is_due(&self, now: Time) -> bool {
-        let began = self.interval.load(Ordering::Relaxed);
-        began == 0 || now.since(Time::from_nanos(began)) >= self.settings.load().outliers.interval
-    }
-
-    /// Ends the interval that is running, if its time is over, and ejects who stood out in it; begins the next one.
-    ///
-    /// Called at failures, so a long time without any makes the interval long. It is not judged then: what it holds is
-    /// too old.
-    pub(crate) fn tick<'a>(&self, states: impl Iterator<Item = &'a MemberState>, now: Time) {
-        let config = self.settings.load().outliers;
-        let began = self.interval.load(Ordering::Relaxed);
-        if !config.enabled
-            || !self.is_due(now)
-            || self
-                .interval
-                .compare_exchange(began, now.as_nanos().max(1), Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
-        {
-            return;
-        }
-        let fresh = began != 0 && now.since(Time::from_nanos(began)) < config.interval.saturating_mul(2);
-        let (mut states_seen, mut tallies) = (Vec::new(), Vec::new());
-        for state in states {
-            let counts = state.counts();
-            let tally = counts.since(std::mem::replace(&mut state.track().mark, counts));
-            if fresh && state.gate().flags() & HELD == 0 {
-                states_seen.push(state);
-                tallies.push(tally);
-            }
-        }
-        if !fresh {
-            return;
-        }
-        let outliers = [
-            (config.success_rate.enforcement, by_success_rate(&tallies, &config.success_rate)),
-            (
-                config.failure_percentage.enforcement,
-                by_failure_percentage(&tallies, &config.failure_percentage),
-            ),
-        ];
-        for (enforcement, found) in outliers {
-            for (n, reason) in found {
-                if (self.random.below(100) as u32) < enforcement {
-                    self.eject(states_seen[n], reason, now, &config);
-                }
-            }
         }
     }
 

@@ -238,9 +238,10 @@ impl<'a, I> Candidates<'a, I> {
         self.set.member(slot).is_some_and(|member| self.admits(slot, member) && self.is_warm(member))
     }
 
-    /// Whether a member that is eased in is lucky; for all others, yes.
+    /// Whether a member that is eased in by a [slow start](crate::SlowStart) is lucky, which it is as often as it has
+    /// warmed up; for all others, yes.
     #[inline]
-    fn is_warm(&self, member: &Member<I>) -> bool {
+    pub fn is_warm(&self, member: &Member<I>) -> bool {
         !member.state().gate().is_ramping() || self.random.unit() < member.ramp(&self.now)
     }
 

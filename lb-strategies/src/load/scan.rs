@@ -13,6 +13,9 @@ pub(crate) struct Scan<T> {
 
 impl<T: Copy + Default> Scan<T> {
     /// Looks at every eligible member; `None` if there is none. Members after the 64th are not looked at.
+    ///
+    /// A member that is eased in by a slow start is looked at as often as its weight says so far, unless there is nobody
+    /// else: it is idle more often than the others, and by its load alone it would be preferred to them.
     #[inline]
     pub(crate) fn new<I>(
         candidates: &Candidates<'_, I>,
@@ -22,11 +25,23 @@ impl<T: Copy + Default> Scan<T> {
         let mut scan =
             Self { slots: [set.slot(0)?; MOST_SCANNED], found: [T::default(); MOST_SCANNED], len: 0 };
         for (slot, member) in candidates.eligible(set).take(MOST_SCANNED) {
-            scan.slots[scan.len] = slot;
-            scan.found[scan.len] = look(member);
-            scan.len += 1;
+            if candidates.is_warm(member) {
+                scan.add(slot, look(member));
+            }
+        }
+        if scan.len == 0 {
+            candidates
+                .eligible(set)
+                .take(MOST_SCANNED)
+                .for_each(|(slot, member)| scan.add(slot, look(member)));
         }
         (scan.len > 0).then_some(scan)
+    }
+
+    #[inline]
+    fn add(&mut self, slot: Slot, found: T) {
+        (self.slots[self.len], self.found[self.len]) = (slot, found);
+        self.len += 1;
     }
 
     #[inline]

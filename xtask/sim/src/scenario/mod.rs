@@ -1,4 +1,4 @@
-//! Scenarios: what is simulated. Data in TOML files ([`file`]), checked and laid out for the simulator ([`Scenario`]).
+//! Scenarios: what is simulated. Data in TOML files ([`mod@file`]), checked and laid out for the simulator ([`Scenario`]).
 
 mod distribution;
 mod error;
