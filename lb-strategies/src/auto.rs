@@ -9,22 +9,39 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{
-    Average, DEFAULT_DECAY, Learner, MOST_SCANNED, Memory, Reach, Scan, Track, decay_in_range, median,
-};
+use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Scan, Track, decay_in_range};
 use crate::params::in_range;
 
 /// The least loaded of those that would answer about as fast as the fastest: the strategy for those who do not want to
 /// choose one.
 ///
-/// For each member it expects a time: its mean latency (what it has been silent for, if that is longer), and what its
-/// failures cost, times one more than what it has in flight beyond what is common. Those within a quarter of the
-/// shortest expected time are as good as each other. Of these it takes the one with the least in flight for its weight;
-/// between equals chance decides, by weight.
+/// Each member that is compared is given the time that a request would take there:
 ///
-/// So with instances that are alike it is least-request, which is right at once and does not take chance for slowness; and
-/// one that is slow, hangs or fails is left out as by a latency-aware strategy, however idle it looks. The guards against the traps of both
-/// are those of [`PeakEwma`](crate::PeakEwma). An instance that has a quota counts with what is left of it as with so much less weight.
+/// ```text
+/// expected = (latency / (1 + crowd) / headroom + trouble) · (1 + load)
+/// ```
+///
+/// Those within a quarter of the shortest expected time are as good as each other. Of these the one with the least load is
+/// taken; between equals chance decides, by weight. What goes into it:
+///
+/// - *`latency`* is the mean of about the last eight, or the time for which the member has been silent with requests
+///   running, if that is longer. A peak would take chance for slowness where requests differ; silence shows a hung member
+///   before it answers.
+/// - *`crowd`* is the load that it had while that latency was measured. So the latency of a member that queues is shared out
+///   among those in the queue, and one that serves many at once as fast as one is not thought slow for having many.
+/// - *`load`* is what it has in flight, per weight, so that what was picked a moment ago counts before it shows in any
+///   latency. Failures count as load, ten requests for each failure per success, or who fails at once would always be the
+///   least loaded of those that fail.
+/// - *`trouble`* is what the failures before a success cost, each at least a second. It is not divided by the crowd, for a
+///   failure comes soon however many run.
+/// - *`headroom`* is what is left of the member's quota, from 1 down to 0.01. A key that is nearly used up is the better choice
+///   only if it is that much faster, so that all are used and none is refused.
+/// - *Within a quarter* (`tolerance`), since means of eight differ by that from chance alone. So with instances that are alike it
+///   is least-request, and one that is slow, hangs or fails is left out, however idle it looks.
+/// - *Three choices* in a set of more than 16, one more than usual. Load and time together tell more than either, and the
+///   simulator shows a tenth off the 99th percentile where hosts slow down now and then.
+///
+/// Who is new, and who has not been asked for long, is treated as by [`PeakEwma`](crate::PeakEwma).
 ///
 /// O(1) expected in a large set while most members are eligible; else O(number of members). Reads the clock once. No lock, no allocation. A new set costs O(1), or O(number of
 /// members) if some member weighs more than eight times the mean.
@@ -138,19 +155,8 @@ impl<I: Send + Sync + 'static> Strategy<I> for Auto {
     }
 }
 
-/// Three are drawn where others draw two: loads and times together tell more than either, and the lab shows a tenth off the
-/// 99th percentile where hosts slow down now and then.
+/// Three are drawn where others draw two.
 const REACH: Reach = Reach::DEFAULT.choices(3);
-
-/// How much it is common to have in flight: what three in four have at least. Where most stand idle because few are much
-/// faster, it is not common to have anything in flight. Of up to four the median, which one slow member does not move.
-fn commonly(loads: &mut [f64]) -> f64 {
-    if loads.len() <= 4 {
-        return median(loads);
-    }
-    let quarter = loads.len().div_ceil(4);
-    *loads.select_nth_unstable_by(quarter, f64::total_cmp).1
-}
 
 /// A member with less than this part of its quota left counts as if it had that.
 const LEAST_ROOM: f64 = 0.01;
@@ -166,19 +172,11 @@ struct AutoPicker<I> {
 /// A member as a pick sees it.
 #[derive(Clone, Copy, Default)]
 struct Seen {
-    /// The time that a request would take that ran alone, with what failures cost.
-    time: f64,
-    /// What is in flight for its weight.
+    /// The time that a request is expected to take.
+    expected: f64,
+    /// What is in flight for its weight and quota, with what failures count as.
     load: f64,
     weight: f64,
-}
-
-impl Seen {
-    /// The time that is to be expected where it is common to have so much in flight.
-    #[inline]
-    fn expected(&self, common: f64) -> f64 {
-        self.time * (1.0 + (self.load - common).max(0.0))
-    }
 }
 
 impl<I> AutoPicker<I> {
@@ -186,44 +184,37 @@ impl<I> AutoPicker<I> {
     fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
         let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
-        let latency = track.latency(member, in_flight, Average::Mean, usual, now, memory);
-        let weight = candidates.weight(member) * candidates.headroom(member).max(LEAST_ROOM);
+        let room = candidates.headroom(member).max(LEAST_ROOM);
+        let scale = self.max / candidates.weight(member);
+        let crowd = 1.0 + track.crowd() * scale;
+        let latency = track.latency(member, in_flight, Average::Mean, usual * crowd, now, memory);
+        let alone = latency / crowd / room;
+        let load = track.burden(in_flight as f64 * scale / room, now, memory);
         Seen {
-            time: latency + track.trouble(now, memory),
-            load: in_flight as f64 * self.max / weight,
-            weight,
+            expected: (alone + track.trouble(now, memory)) * (1.0 + load),
+            load,
+            weight: candidates.weight(member) * room,
         }
     }
 
     fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let mut scan =
-            Scan::new(candidates, &self.learner.set, |member| self.look(candidates, member, usual))?;
-        let mut loads = [0.0; MOST_SCANNED];
-        let loads = &mut loads[..scan.found().len()];
-        loads.iter_mut().zip(scan.found()).for_each(|(load, seen)| *load = seen.load);
-        let common = commonly(loads);
-        let shortest = scan.found().iter().map(|seen| seen.expected(common)).fold(f64::INFINITY, f64::min);
-        let mut least = f64::INFINITY;
-        for seen in scan.found_mut() {
-            if seen.expected(common) > shortest * self.slack {
-                seen.load = f64::INFINITY;
-            }
-            least = least.min(seen.load);
-        }
-        scan.choose(candidates, |seen| if seen.load <= least { seen.weight } else { 0.0 })
+        let scan = Scan::new(candidates, &self.learner.set, |member| self.look(candidates, member, usual))?;
+        let shortest = scan.found().iter().map(|seen| seen.expected).fold(f64::INFINITY, f64::min);
+        let is_fast = |seen: &Seen| seen.expected <= shortest * self.slack;
+        let fast = scan.found().iter().filter(|seen| is_fast(seen));
+        let least = fast.map(|seen| seen.load).fold(f64::INFINITY, f64::min);
+        scan.choose(candidates, |seen| if is_fast(seen) && seen.load <= least { seen.weight } else { 0.0 })
     }
 
     fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let common = self.learner.fleet.load();
         let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
         let mut best = drawn.first();
         let mut seen = self.look(candidates, candidates.member(best)?, usual);
         for slot in &drawn.as_slice()[1..] {
             let other = self.look(candidates, candidates.member(*slot)?, usual);
-            let (one, two) = (seen.expected(common), other.expected(common));
-            let better =
-                if two > one * self.slack { false } else { one > two * self.slack || other.load < seen.load };
-            if better {
+            let slower = other.expected > seen.expected * self.slack;
+            let faster = seen.expected > other.expected * self.slack;
+            if faster || !slower && other.load < seen.load {
                 (best, seen) = (*slot, other);
             }
         }
@@ -233,7 +224,7 @@ impl<I> AutoPicker<I> {
 
 impl<I: Send + Sync + 'static> Picker<I> for AutoPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
-        let usual = self.learner.fleet.latency();
+        let usual = self.learner.fleet.alone();
         let chosen = if self.reach.is_whole(&self.learner.set) {
             self.choose_of_all(candidates, usual)?
         } else {

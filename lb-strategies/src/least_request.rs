@@ -114,9 +114,6 @@ impl<I: Send + Sync + 'static> Strategy<I> for LeastRequest {
     }
 }
 
-/// How many requests a failure per success counts as, for each in flight.
-const FAILURE: f64 = 10.0;
-
 struct LeastRequestPicker<I> {
     strategy: LeastRequest,
     learner: Learner<I>,
@@ -138,9 +135,9 @@ impl<I> LeastRequestPicker<I> {
     fn load(&self, candidates: &Candidates<'_, I>, member: &Member<I>) -> Load {
         let track = Track::of(member);
         let mut busy = member.in_flight() as f64;
+        // Only then, for it reads the clock.
         if track.is_failing() {
-            let odds = track.odds(candidates.now(), self.learner.memory);
-            busy = (busy + 1.0) * (1.0 + FAILURE * odds) - 1.0;
+            busy = track.burden(busy, candidates.now(), self.learner.memory);
         }
         let (bias, weight) = (self.strategy.bias, candidates.weight(member));
         let (now, then) = if (bias - 1.0).abs() < f64::EPSILON {

@@ -5,7 +5,7 @@
 use crate::invocation::Invocation;
 use crate::metadata::Metadata;
 use crate::step::{Step, Task};
-use crate::{features, licenses, msrv, package, test};
+use crate::{features, licenses, msrv, package, sim, test};
 
 /// What the compiler and clippy warn of is an error here. `incompatible_msrv` is named besides, so that no group that
 /// is turned down takes it along: it is what keeps our own code from using a Rust newer than the one we promise.
@@ -15,6 +15,7 @@ pub(crate) fn steps(metadata: &Metadata) -> Vec<Step> {
     let mut steps = vec![Step::command("fmt", Invocation::cargo("fmt --all --check")), msrv(metadata)];
     steps.push(licenses(metadata));
     steps.extend(test::steps(&[]));
+    steps.push(sim::step());
     steps.extend([clippy(), docs(), features(metadata), package::step(metadata)]);
     steps
 }

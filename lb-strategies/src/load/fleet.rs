@@ -17,16 +17,16 @@ const EVERY: u64 = 16;
 pub(crate) struct Fleet {
     /// The median of the members' mean latencies, in nanoseconds; 0: nothing known.
     latency: Float,
-    /// The median load, in requests in flight per relative weight.
-    load: Float,
-    /// The load that a member in six exceeds.
+    /// The median of what they would be if one request ran at a time.
+    alone: Float,
+    /// The load that a member in six exceeds, in requests in flight per relative weight.
     hot: Float,
 }
 
 impl Fleet {
     /// What is known of the members already.
     pub(crate) fn new<I>(set: &MemberSet<I>, hot: f64) -> Self {
-        let fleet = Self { latency: Float::default(), load: Float::default(), hot: Float::default() };
+        let fleet = Self { latency: Float::default(), alone: Float::default(), hot: Float::default() };
         fleet.refresh(set, 0, hot);
         fleet
     }
@@ -38,10 +38,11 @@ impl Fleet {
         if latency > 0.0 { latency } else { UNKNOWN }
     }
 
-    /// How loaded members usually are.
+    /// What a request usually takes of a member's time, in nanoseconds: the latency by the crowd in which it was measured.
     #[inline]
-    pub(crate) fn load(&self) -> f64 {
-        self.load.get()
+    pub(crate) fn alone(&self) -> f64 {
+        let alone = self.alone.get();
+        if alone > 0.0 { alone } else { UNKNOWN }
     }
 
     /// From which load on a member counts as hot.
@@ -62,23 +63,25 @@ impl Fleet {
     fn refresh<I>(&self, set: &MemberSet<I>, turn: u64, hot: f64) {
         let n = set.len().min(SAMPLE);
         let max = f64::from(set.weights().max);
-        let (mut latencies, mut known) = ([0.0; SAMPLE], 0);
+        let (mut latencies, mut alone, mut known) = ([0.0; SAMPLE], [0.0; SAMPLE], 0);
         let (mut loads, mut any) = ([0.0; SAMPLE], 0);
         for i in 0..n {
             let position = if n < SAMPLE { i } else { spread(turn, i, set.len()) };
             let Some(member) = set.slot(position).and_then(|slot| set.member(slot)) else { continue };
             loads[any] = load(member, max);
             any += 1;
-            if let Some(mean) = Track::of(member).mean_if_sound() {
+            let track = Track::of(member);
+            if let Some(mean) = track.mean_if_sound() {
                 latencies[known] = mean;
+                alone[known] = mean / (1.0 + track.crowd() * scale(member, max));
                 known += 1;
             }
         }
         if known > 0 {
             self.latency.set(median(&mut latencies[..known]));
+            self.alone.set(median(&mut alone[..known]));
         }
         if any > 0 {
-            self.load.set(median(&mut loads[..any]));
             self.hot.set(quantile(&mut loads[..any], hot));
         }
     }
@@ -89,7 +92,12 @@ pub(crate) const HOT: f64 = 0.84;
 
 /// Requests in flight per weight, where the heaviest weighs 1.
 pub(crate) fn load<I>(member: &Member<I>, max: f64) -> f64 {
-    member.in_flight() as f64 * max / f64::from(member.weight().max(1))
+    member.in_flight() as f64 * scale(member, max)
+}
+
+/// As how many requests of the heaviest member one of this one counts.
+fn scale<I>(member: &Member<I>, max: f64) -> f64 {
+    max / f64::from(member.weight().max(1))
 }
 
 /// Places in `0..len`, spread over it, and others for each turn.
@@ -106,7 +114,7 @@ fn quantile(values: &mut [f64], part: f64) -> f64 {
 }
 
 /// The value in the middle, or the mean of the two that are there. There must be one.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
+fn median(values: &mut [f64]) -> f64 {
     let (half, odd) = (values.len() / 2, values.len() % 2 == 1);
     let (below, upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
     let upper = *upper;

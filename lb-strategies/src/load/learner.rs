@@ -29,7 +29,8 @@ impl<I> Learner<I> {
     /// Learns from an outcome.
     #[inline]
     pub(crate) fn learn(&self, member: &Member<I>, outcome: &Outcome) {
-        let before = Track::of(member).observe(outcome, self.fleet.latency(), self.memory);
+        let track = Track::of(member);
+        let before = track.observe(outcome, track.others(member), self.fleet.latency(), self.memory);
         self.fleet.ended(&self.set, before, self.hot);
     }
 

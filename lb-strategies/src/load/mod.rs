@@ -9,8 +9,8 @@ mod scan;
 mod track;
 mod urn;
 
-pub(crate) use fleet::{HOT, median};
+pub(crate) use fleet::HOT;
 pub(crate) use learner::Learner;
-pub(crate) use reach::{MOST_SCANNED, Reach};
+pub(crate) use reach::Reach;
 pub(crate) use scan::Scan;
 pub(crate) use track::{Average, DEFAULT_DECAY, Memory, Track, decay_in_range};

@@ -49,11 +49,6 @@ impl<T: Copy + Default> Scan<T> {
         &self.found[..self.len]
     }
 
-    #[inline]
-    pub(crate) fn found_mut(&mut self) -> &mut [T] {
-        &mut self.found[..self.len]
-    }
-
     /// One of them at random, each with a chance in proportion to its share; whose share is 0 is not chosen.
     #[inline]
     pub(crate) fn choose<I>(

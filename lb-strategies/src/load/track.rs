@@ -22,6 +22,8 @@ const FAILURE_STEP: f64 = 1.0 / 16.0;
 const NOISE: f64 = 0.05;
 /// More than this part of failures is not believed, so that the way back is not endless.
 const WORST: f64 = 0.95;
+/// How many requests a failure per success counts as, for each in flight.
+const FAILURE: f64 = 10.0;
 /// How much slower than usual somebody unknown is taken to be while its first requests run.
 const UNPROVEN: f64 = 4.0;
 
@@ -69,6 +71,8 @@ pub(crate) struct Track {
     /// Averages of the latency of what worked; 0: nothing known.
     mean: Float,
     peak: Float,
+    /// What was in flight besides when those ended from which the mean comes.
+    crowd: Float,
     /// Which part of the requests fails, of late.
     failing: Float,
     /// What a failure costs.
@@ -90,6 +94,12 @@ impl Track {
     #[inline]
     pub(crate) fn is_known(&self) -> bool {
         self.mean.get() > 0.0
+    }
+
+    /// How many requests the mean latency was measured among.
+    #[inline]
+    pub(crate) fn crowd(&self) -> f64 {
+        self.crowd.get()
     }
 
     /// The mean latency, and whether the member does what it should.
@@ -130,6 +140,14 @@ impl Track {
         if silence > believed && since != 0 && self.has_running(member) { silence } else { believed }
     }
 
+    /// How many requests there are besides one that ends now. Whoever tells of an end may still hold what it picked, or not;
+    /// and others hold theirs for longer than their requests run (streams).
+    pub(crate) fn others<I>(&self, member: &Member<I>) -> u64 {
+        let running = member.state().started().saturating_sub(self.ended.load(Ordering::Relaxed));
+        let held = member.in_flight();
+        if held >= running { held.saturating_sub(1) } else { held }
+    }
+
     fn has_running<I>(&self, member: &Member<I>) -> bool {
         member.state().started() > self.ended.load(Ordering::Relaxed)
     }
@@ -151,6 +169,12 @@ impl Track {
         if failing <= 0.0 { 0.0 } else { failing / (1.0 - failing) }
     }
 
+    /// So much in flight, where failures count as requests in flight, too.
+    #[inline]
+    pub(crate) fn burden(&self, busy: f64, now: Time, memory: Memory) -> f64 {
+        if self.is_failing() { (busy + 1.0) * (1.0 + FAILURE * self.odds(now, memory)) - 1.0 } else { busy }
+    }
+
     /// What the failures before a success cost, to be expected.
     #[inline]
     pub(crate) fn trouble(&self, now: Time, memory: Memory) -> f64 {
@@ -170,21 +194,22 @@ impl Track {
         self.ended.store(member.state().started(), Ordering::Relaxed);
     }
 
-    /// Learns from an outcome; returns how many requests had ended before. `usual` is what a request usually takes.
+    /// Learns from an outcome; returns how many requests had ended before. `others` is what is in flight besides, and
+    /// `usual` what a request usually takes.
     ///
     /// The part of failures rises by more the higher it is: from nothing a single failure makes it 6 %, eight in a row
     /// make it 90 %.
-    pub(crate) fn observe(&self, outcome: &Outcome, usual: f64, memory: Memory) -> u64 {
+    pub(crate) fn observe(&self, outcome: &Outcome, others: u64, usual: f64, memory: Memory) -> u64 {
         let left = memory.left(self.age(outcome.at));
         let failing = self.failing.get() * left;
         let elapsed = (outcome.elapsed.as_nanos() as f64).max(1.0);
         if outcome.is_success() {
-            self.take_in(elapsed, left);
+            self.take_in(elapsed, others, left);
             self.failing.set(if failing < NOISE / 100.0 { 0.0 } else { failing * (1.0 - SUCCESS_STEP) });
         } else if outcome.is_lower_bound() {
-            self.take_in_if_slow(elapsed, left);
+            self.take_in_if_slow(elapsed, others, left);
         } else if let Some(slow) = outcome.load_sample_where_usual_is(Duration::from_nanos(usual as u64)) {
-            self.take_in_if_slow(elapsed, left);
+            self.take_in_if_slow(elapsed, others, left);
             self.penalty.set((self.penalty.get() * left).max(slow.as_nanos() as f64));
             let step = FAILURE_STEP + failing / 2.0;
             self.failing.set((failing + (1.0 - failing) * step).min(WORST));
@@ -195,22 +220,27 @@ impl Track {
         self.ended.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn take_in(&self, sample: f64, left: f64) {
+    fn take_in(&self, sample: f64, others: u64, left: f64) {
+        let others = others as f64;
         let (mean, peak) = (self.mean.get(), self.peak.get());
         if mean <= 0.0 {
             self.mean.set(sample);
+            self.crowd.set(others);
             self.peak.set(sample.max(peak));
             return;
         }
-        self.mean.set(mean + (sample - mean) * MEAN_STEP.max(1.0 - left));
+        let step = MEAN_STEP.max(1.0 - left);
+        self.mean.set(mean + (sample - mean) * step);
+        let crowd = self.crowd.get();
+        self.crowd.set(crowd + (others - crowd) * step);
         self.peak.set(if sample > peak { sample } else { sample + (peak - sample) * left });
     }
 
     /// It would have taken longer than that.
-    fn take_in_if_slow(&self, bound: f64, left: f64) {
+    fn take_in_if_slow(&self, bound: f64, others: u64, left: f64) {
         let mean = self.mean.get();
         if mean > 0.0 && bound > mean {
-            self.take_in(bound, left);
+            self.take_in(bound, others, left);
         }
     }
 }

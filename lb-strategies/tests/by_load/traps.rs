@@ -71,21 +71,29 @@ fn who_fails_seldom_or_has_recovered_gets_its_share() {
     }
 }
 
-/// Whoever is new gets requests at once, is not flooded, and then has its share.
+/// Whoever is new gets requests at once, is not flooded, and then has its share, which is 80 requests a second.
 #[test]
 fn who_is_new_is_neither_flooded_nor_starved() {
     for (name, strategy) in by_load() {
-        let mut traffic = Traffic::new(&strategy, 4, 7);
-        let steady = |_: usize, _: Duration, random: &lb_core::SeededRandom| {
-            (Duration::from_secs_f64(0.025 + 0.05 * random.unit()), None)
-        };
-        traffic.run(400.0, 10 * SECOND, None, steady);
-        traffic.set_hosts(0..5);
-        let report = traffic.run(400.0, 30 * SECOND, None, steady);
-        let first = report.0.iter().filter(|request| request.at < SECOND);
-        let first = first.filter(|request| request.host == 4).count();
-        println!("{name}: {first} of 400 in the first second, {:.3} later", report.share(4, 5 * SECOND));
-        assert!((1..=160).contains(&first), "{name}: {first} of 400 in the first second");
-        assert!((0.1..0.3).contains(&report.share(4, 5 * SECOND)), "{name}: {}", report.share(4, 5 * SECOND));
+        // Prequal takes the fastest of those that are not busy, which does not make shares even. If the first answer of the new
+        // one is slower than the mean of the others, it waits until that is forgotten: all that is promised is that it is asked,
+        // and used later.
+        let uneven = name.starts_with("prequal");
+        let (at_first, in_the_end) = if uneven { (1..=160, 0.1..0.35) } else { (10..=120, 0.17..0.23) };
+        for seed in 0..3 {
+            let mut traffic = Traffic::new(&strategy, 4, seed);
+            let steady = |_: usize, _: Duration, random: &lb_core::SeededRandom| {
+                (Duration::from_secs_f64(0.025 + 0.05 * random.unit()), None)
+            };
+            traffic.run(400.0, 10 * SECOND, None, steady);
+            traffic.set_hosts(0..5);
+            let report = traffic.run(400.0, 20 * SECOND, None, steady);
+            let first = report.0.iter().filter(|request| request.at < SECOND);
+            let first = first.filter(|request| request.host == 4).count();
+            let later = report.share(4, 5 * SECOND);
+            println!("{name}, seed {seed}: {first} of 400 in the first second, {later:.3} later");
+            assert!(at_first.contains(&first), "{name}, seed {seed}: {first} of 400 in the first second");
+            assert!(in_the_end.contains(&later), "{name}, seed {seed}: {later} later");
+        }
     }
 }

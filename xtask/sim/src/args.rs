@@ -13,8 +13,11 @@ A scenario is a name, `name/variant`, or the path of a .toml file. None: all.
   --list             which scenarios there are
   --seed <n>         another run of chance (default 1); the same seed gives the same bytes
   --strategy <name>  only this strategy (may be given again)
-  --quick            shorter runs
-  --check            fail unless `auto` is as good as the best, and what the scenarios expect comes out
+  --quick            shorter runs, and only of strategies that may be the best; with `--check` only what fails for sure
+                     is a failure
+  --check            fail unless `auto` is as good as the best, and what the scenarios expect comes out; runs those that
+                     may be the best with further seeds, until that is known
+  --runs <n>         so many seeds for `--check` (default: what each scenario says, mostly 5)
   --validate         compare the simulator itself with queueing theory, and run nothing else
   --threads <n>      default: one per processor
   --out <directory>  where report.html and results.json go (default target/sim)
@@ -31,12 +34,14 @@ pub struct Args {
     pub strategies: Vec<String>,
     /// Where chance begins.
     pub seed: u64,
-    /// Shorter runs.
+    /// Shorter runs of fewer strategies.
     pub quick: bool,
     /// Only say which scenarios there are.
     pub list: bool,
     /// Hold the results to what must come out.
     pub check: bool,
+    /// With how many seeds; none: as each scenario says.
+    pub runs: Option<u32>,
     /// Compare with theory instead.
     pub validate: bool,
     /// How many threads; none: one per processor.
@@ -54,11 +59,16 @@ impl Default for Args {
             quick: false,
             list: false,
             check: false,
+            runs: None,
             validate: false,
             threads: None,
             out: PathBuf::from("target/sim"),
         }
     }
+}
+
+fn at_least_one(word: &str) -> Result<u32, String> {
+    word.parse().ok().filter(|n| *n > 0).ok_or_else(|| "it takes at least one run".to_owned())
 }
 
 /// Reads a command line; `None`: it asks for help.
@@ -74,6 +84,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Option<Args>, lexopt::Error> 
             Long("quick") => args.quick = true,
             Long("check") => args.check = true,
             Long("validate") => args.validate = true,
+            Long("runs") => args.runs = Some(parser.value()?.parse_with(at_least_one)?),
             Long("seed") => args.seed = parser.value()?.parse()?,
             Long("threads") => args.threads = Some(parser.value()?.parse()?),
             Long("strategy") => args.strategies.push(parser.value()?.string()?),
@@ -99,6 +110,8 @@ mod tests {
             (vec!["tower-76".into()], vec!["auto".into(), "random".into()])
         );
         assert!(parse(lexopt::Parser::from_args(["-h"])).expect("valid").is_none());
-        assert!(parse(lexopt::Parser::from_args(["--sede", "7"])).is_err());
+        for wrong in [["--sede", "7"], ["--runs", "0"], ["--runs", "all"]] {
+            assert!(parse(lexopt::Parser::from_args(wrong)).is_err(), "{wrong:?}");
+        }
     }
 }

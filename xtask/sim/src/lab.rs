@@ -32,6 +32,26 @@ impl Result {
     }
 }
 
+/// Further runs of some scenarios, each with a seed of its own: the first `of(i)` of the seeds after `seed`, for the scenario
+/// at `i`. Returns each scenario's results, in order of their seeds, after the one that it has in `first`.
+pub fn run_again(
+    scenarios: &[(Scenario, Vec<Entrant>)],
+    first: &[Result],
+    of: &dyn Fn(usize) -> u32,
+    seed: u64,
+    threads: usize,
+    progress: &(dyn Fn(&str, &str) + Sync),
+) -> std::result::Result<Vec<Vec<Result>>, String> {
+    let mut all: Vec<_> = first.iter().map(|result| vec![result.clone()]).collect();
+    for run in 1..(0..scenarios.len()).map(of).max().unwrap_or(0) {
+        let again: Vec<_> = (0..scenarios.len()).filter(|place| of(*place) > run).collect();
+        let chosen: Vec<_> = again.iter().map(|place| scenarios[*place].clone()).collect();
+        let results = run_all(&chosen, seed.wrapping_add(u64::from(run)), threads, progress)?;
+        again.into_iter().zip(results).for_each(|(place, result)| all[place].push(result));
+    }
+    Ok(all)
+}
+
 /// Runs every scenario with each of its entrants on so many threads. `progress` is told of each run that has ended. The
 /// results depend on the seed alone.
 ///

@@ -8,7 +8,8 @@
 //! - [`engine`]: the simulator
 //! - [`strategies`]: who takes part
 //! - [`record`], [`summary`]: what is written down of a run, and what it comes to
-//! - [`lab`]: all scenarios with all strategies; [`check`]: what must come out; [`report`]: for people and programs
+//! - [`lab`]: all scenarios with all strategies; [`check`]: what must come out; [`interval`]: how sure that is;
+//!   [`report`]: for people and programs
 //! - [`theory`]: whether the simulator is right
 //! - [`args`]: the command line
 //!
@@ -17,6 +18,7 @@
 pub mod args;
 pub mod check;
 pub mod engine;
+pub mod interval;
 pub mod lab;
 pub mod random;
 pub mod record;

@@ -39,6 +39,10 @@ impl Entrant {
     }
 }
 
+/// Those of which some one has been the best of some scenario, or close to it: who takes part under `--quick`, besides those
+/// that a scenario expects something of.
+pub const QUICK: [&str; 5] = [AUTO, "least_request", "least_used", "peak_ewma", "prequal"];
+
 /// Strategies around others, which do nothing where there are no tiers, zones, sessions or large sets. They take part
 /// where a scenario adds them.
 const WRAPPING: [&str; 5] = ["aperture", "priority", "sticky", "subset", "zone_aware"];

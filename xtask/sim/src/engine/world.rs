@@ -48,13 +48,14 @@ pub fn run_from(
 ) -> Result<Record, StrategyError> {
     let count = scenario.clients.count;
     if !scenario.clients.alone {
-        let mut world = World::new(scenario, 0..count, build, seed, at_start)?;
+        let mut world = World::new(scenario, 0..count, Registry::new(scenario), build, seed, at_start)?;
         world.run();
         return Ok(world.record);
     }
     let mut record = Record::new(scenario);
+    let registry = Registry::new(scenario);
     for client in 0..count {
-        let mut world = World::new(scenario, client..client + 1, build, seed, at_start)?;
+        let mut world = World::new(scenario, client..client + 1, registry.clone(), build, seed, at_start)?;
         world.run();
         record.add(world.record);
     }
@@ -88,6 +89,7 @@ pub(super) struct World<'s> {
 }
 
 /// What the registry holds, and held.
+#[derive(Clone)]
 struct Registry {
     entries: BTreeMap<u32, Arc<Entry<SimHost>>>,
     revision: u64,
@@ -96,6 +98,18 @@ struct Registry {
 }
 
 impl Registry {
+    /// With those who are there from the start.
+    fn new(scenario: &Scenario) -> Self {
+        let mut registry = Self { entries: BTreeMap::new(), revision: 0, snapshots: Vec::new() };
+        for (index, host) in scenario.hosts.iter().enumerate() {
+            if host.joins.is_none() {
+                registry.put(index as u32, &host.instance, InstanceState::Ready);
+            }
+        }
+        registry.publish();
+        registry
+    }
+
     fn put(&mut self, host: u32, instance: &Arc<SimHost>, state: InstanceState) {
         let revision = Revision::new(self.revision + 1);
         let entry = Entry::new(Arc::clone(instance), revision).with_state(state);
@@ -114,18 +128,12 @@ impl<'s> World<'s> {
     fn new(
         scenario: &'s Scenario,
         clients: std::ops::Range<usize>,
+        registry: Registry,
         build: &Build<'_>,
         seed: u64,
         at_start: usize,
     ) -> Result<Self, StrategyError> {
         let first = clients.start as u64;
-        let mut registry = Registry { entries: BTreeMap::new(), revision: 0, snapshots: Vec::new() };
-        for (index, host) in scenario.hosts.iter().enumerate() {
-            if host.joins.is_none() {
-                registry.put(index as u32, &host.instance, InstanceState::Ready);
-            }
-        }
-        registry.publish();
         let share = clients.len() as f64 / scenario.clients.count as f64;
         let draw = Draw::new(seed, salt::ARRIVALS, first);
         let source = Source::new(scenario.arrivals.clone(), share, draw, scenario.duration.0, at_start);

@@ -17,6 +17,13 @@ pub struct File {
     pub duration: Span,
     /// The duration under `--quick`. Default: all of it.
     pub quick: Option<Span>,
+    /// Left out under `--quick`: it takes long however short the run is.
+    #[serde(default)]
+    pub heavy: bool,
+    /// How many runs `--check` makes of it, each with a seed of its own: as many as it takes for the 95 % intervals to lie
+    /// within the limits. Default 5.
+    #[serde(default = "runs")]
+    pub runs: u32,
     /// How long requests are waited for at the end. What is not answered then has failed.
     #[serde(default = "drain")]
     pub drain: Span,
@@ -55,6 +62,10 @@ pub struct File {
     /// The same scenario with something changed.
     #[serde(default)]
     pub variants: Vec<Variant>,
+}
+
+const fn runs() -> u32 {
+    5
 }
 
 const fn drain() -> Span {

@@ -29,6 +29,10 @@ pub struct Scenario {
     pub duration: Span,
     /// The duration under `--quick`.
     pub quick: Option<Span>,
+    /// Whether it is left out under `--quick`.
+    pub heavy: bool,
+    /// How many runs it takes to check it.
+    pub runs: u32,
     /// How long requests are waited for at the end.
     pub drain: Span,
     /// What arrives before this counts for nothing.
@@ -85,6 +89,9 @@ impl Scenario {
     /// Checks what a file says and lays it out.
     pub fn new(name: String, file: File) -> Result<Self, String> {
         check_arrivals(&file.arrivals)?;
+        if file.runs == 0 {
+            return Err("`runs`: it takes at least one".into());
+        }
         let clients = file.clients;
         if clients.count == 0 {
             return Err("`clients.count`: it takes at least one".into());
@@ -141,6 +148,8 @@ impl Scenario {
             about: file.about,
             duration: file.duration,
             quick: file.quick,
+            heavy: file.heavy,
+            runs: file.runs,
             drain: file.drain,
             warmup: file.warmup,
             arrivals: file.arrivals,
@@ -165,6 +174,8 @@ impl Scenario {
             about: String::new(),
             duration: Span::ms(10_000),
             quick: None,
+            heavy: false,
+            runs: 1,
             drain: Span::ms(60_000),
             warmup: Span(0),
             arrivals,
