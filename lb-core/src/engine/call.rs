@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use super::balancer::Inner;
 use super::clock::EngineClock;
+use super::ending::End;
 use super::hedge::race;
 use super::picked::{Picked, record};
-use super::retry::{End, Retry, Step};
+use super::retry::{Retry, Step};
 use super::served::Served;
 use super::target::Target;
 use crate::error::{Cause, Error};
@@ -63,7 +64,13 @@ pub(super) struct Begun<I: ServiceInstance> {
 }
 
 impl<I: ServiceInstance> Begun<I> {
-    pub(super) fn new(taken: Taken<I>, started: Time, limit: Option<AttemptLimit>, attempt: u32, why: Why) -> Self {
+    pub(super) fn new(
+        taken: Taken<I>,
+        started: Time,
+        limit: Option<AttemptLimit>,
+        attempt: u32,
+        why: Why,
+    ) -> Self {
         Self { taken, started, limit, attempt, why }
     }
 

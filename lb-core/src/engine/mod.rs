@@ -16,6 +16,8 @@ mod builder;
 mod call;
 mod clock;
 mod directory;
+mod ending;
+mod follow;
 mod health_checks;
 mod hedge;
 mod picked;

@@ -2,29 +2,25 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::call::{Begun, Call, Missed, Running};
 use super::directory::Resolved;
+use super::ending::End;
+use super::follow::follow;
 use super::picked::record_attempt;
 use super::served::Served;
-use crate::config::{CallPolicy, ConfigError};
-use crate::error::{CallReport, Cause, Error, Unavailable};
+use crate::config::CallPolicy;
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
 use crate::member::Member;
 use crate::plan::{AttemptLimit, Next, RetryPlan, Stop};
-use crate::pool::NoPick;
-use crate::registry::RegistryError;
 use crate::strategy::Outcome;
 use crate::time::{Clock, Time};
 use crate::trail::{Attempt, Trail, Why};
 
 /// A call that is waiting or trying again: the plan, and what was tried.
 pub(super) struct Retry<'a, I: ServiceInstance, C> {
-    call: Call<'a, I, C>,
+    pub(super) call: Call<'a, I, C>,
     /// Made when the service has been found: its policy is part of it.
     plan: Option<RetryPlan>,
     /// Whether the first attempt was made before there was a plan.
@@ -33,7 +29,7 @@ pub(super) struct Retry<'a, I: ServiceInstance, C> {
     moved_to: Option<Arc<str>>,
     /// The fallback services that are left; `None`: not looked up yet.
     fallbacks: Option<VecDeque<Arc<str>>>,
-    trail: Trail,
+    pub(super) trail: Trail,
 }
 
 /// The facts of an attempt that failed.
@@ -45,50 +41,6 @@ pub(super) struct Step<I> {
     pub(super) limit: Option<AttemptLimit>,
     pub(super) why: Why,
     pub(super) timed_out: bool,
-}
-
-/// Why a call ends without an answer, before it is put into words.
-pub(super) enum End {
-    Stop(Stop),
-    Overloaded(Option<Duration>),
-    Registry(RegistryError),
-    InvalidOptions(ConfigError),
-}
-
-impl End {
-    pub(super) fn rejected() -> Self {
-        Self::Stop(Stop::Rejected)
-    }
-
-    /// Whether another service could do better.
-    fn may_fall_back(&self) -> bool {
-        match self {
-            Self::Overloaded(_) => true,
-            Self::Stop(stop) => matches!(
-                stop,
-                Stop::Nobody(_)
-                    | Stop::RoundOver
-                    | Stop::Resting { .. }
-                    | Stop::Unusable { .. }
-                    | Stop::Unsuitable
-                    // The deadline would pass while waiting here: there is time left elsewhere.
-                    | Stop::Deadline { retry_after: Some(_) }
-            ),
-            Self::Registry(_) | Self::InvalidOptions(_) => false,
-        }
-    }
-}
-
-impl From<Stop> for End {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
-}
-
-impl From<RegistryError> for End {
-    fn from(error: RegistryError) -> Self {
-        Self::Registry(error)
-    }
 }
 
 impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
@@ -138,10 +90,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         };
         let found = match options.times(&default) {
             (_, None) => found.await,
-            (_, Some(deadline)) => match tokio::time::timeout_at(inner.clock().instant(started + deadline), found).await {
-                Ok(found) => found,
-                Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
-            },
+            (_, Some(deadline)) => {
+                match tokio::time::timeout_at(inner.clock().instant(started + deadline), found).await {
+                    Ok(found) => found,
+                    Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
+                }
+            }
         };
         Ok(found?)
     }
@@ -283,166 +237,5 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
 
     pub(super) fn call(&self) -> Call<'a, I, C> {
         self.call
-    }
-
-    fn report<E>(&mut self, cause: Option<Cause<E>>) -> CallReport<E> {
-        CallReport {
-            service: self.call.target.name().into(),
-            trail: std::mem::take(&mut self.trail),
-            cause,
-            elapsed: self.call.clock().now().since(self.call.started),
-        }
-    }
-
-    /// Puts the end of a call into words.
-    #[cold]
-    pub(super) fn error<E>(&mut self, end: End, cause: Option<Cause<E>>) -> Error<E> {
-        let call = Box::new(self.report(cause));
-        let error = match end {
-            End::Registry(error) => Error::Registry { error, call },
-            End::InvalidOptions(error) => Error::InvalidOptions { error, call },
-            End::Overloaded(retry_after) => Error::Overloaded { retry_after, call },
-            End::Stop(Stop::Rejected) => Error::Rejected { call },
-            End::Stop(Stop::Unsuitable) => Error::Unsuitable { call },
-            End::Stop(Stop::NotIdempotent) => Error::NotIdempotent { call },
-            End::Stop(Stop::MaxRetries | Stop::RoundOver) => Error::MaxRetriesExceeded { call },
-            End::Stop(Stop::Deadline { retry_after }) => Error::DeadlineExceeded { retry_after, call },
-            End::Stop(Stop::Unusable { retry_after }) => {
-                Error::NoAvailableInstance { reason: Unavailable::Unusable, retry_after, call }
-            }
-            End::Stop(Stop::Resting { retry_after }) => {
-                Error::NoAvailableInstance { reason: Unavailable::Resting, retry_after, call }
-            }
-            End::Stop(Stop::Nobody(why)) => {
-                let reason = match why {
-                    NoPick::Unknown => Unavailable::Unknown,
-                    NoPick::Empty => Unavailable::Empty,
-                    NoPick::Drained => Unavailable::Drained,
-                    NoPick::NoneEligible => Unavailable::Resting,
-                    NoPick::AllEjected => Unavailable::AllEjected,
-                };
-                Error::NoAvailableInstance { reason, retry_after: None, call }
-            }
-        };
-        self.call.count_error(error.kind());
-        // The caller's own doing: not worth a warning.
-        if matches!(error, Error::Rejected { .. } | Error::Unsuitable { .. }) {
-            return error;
-        }
-        let call = error.call();
-        let last = call.trail.last();
-        let cause =
-            last.and_then(|attempt| attempt.failure).map_or("none", |failure| failure.kind().as_str());
-        tracing::warn!(
-            service = %call.service, kind = error.kind(), instance = last.map_or("", |attempt| &*attempt.instance),
-            attempts = call.trail.len(), cause, elapsed = ?call.elapsed, %error, trail = %call.trail.ending(8),
-            "call gave up"
-        );
-        error
-    }
-}
-
-impl<I: ServiceInstance, C> Call<'_, I, C> {
-    /// Picks somebody for an attempt beside the one that is running.
-    pub(super) fn try_again(self, served: &Served<I>, plan: &mut RetryPlan) -> Option<Begun<I>> {
-        pick(self, plan, served, Why::Hedge).ok()
-    }
-}
-
-/// Picks without standing in line.
-fn pick<I: ServiceInstance, C>(
-    call: Call<'_, I, C>,
-    plan: &mut RetryPlan,
-    served: &Served<I>,
-    why: Why,
-) -> Result<Begun<I>, NoPick> {
-    let published = served.pool().published();
-    let lease = call.acquire(served, &published, plan.exclusions())?;
-    let at = call.clock().now();
-    let limit = plan.started(at);
-    served.pool().meters().again(why);
-    let taken = call.take(lease, &published, limit.is_some(), plan.attempts());
-    Ok(Begun::new(taken, at, limit, plan.attempts(), why))
-}
-
-/// Does what the plan says until somebody is picked.
-async fn follow<I: ServiceInstance, C>(
-    call: Call<'_, I, C>,
-    plan: &mut RetryPlan,
-    served: &Served<I>,
-    mut next: Next,
-    why: Why,
-) -> Result<Begun<I>, End> {
-    loop {
-        match next {
-            Next::Stop(stop) => return Err(stop.into()),
-            Next::Attempt => {}
-            Next::Wait { until, wakes: false } => tokio::time::sleep_until(call.clock().instant(until)).await,
-            Next::Wait { wakes: true, .. } => {
-                next = match stand_in_line(call, plan, served, why).await? {
-                    Ok(begun) => return Ok(begun),
-                    Err(next) => next,
-                };
-                continue;
-            }
-        }
-        next = if served.queue.is_empty() {
-            match pick(call, plan, served, why) {
-                Ok(begun) => return Ok(begun),
-                Err(nobody) => plan.nobody(nobody, served.pool(), call.clock().now(), &call.inner.random),
-            }
-        } else {
-            Next::LINE
-        };
-    }
-}
-
-/// Waits in line for somebody to become available. `Ok(Err(next))`: the plan wants something else than to wait here.
-async fn stand_in_line<I: ServiceInstance, C>(
-    call: Call<'_, I, C>,
-    plan: &mut RetryPlan,
-    served: &Served<I>,
-    why: Why,
-) -> Result<Result<Begun<I>, Next>, End> {
-    let clock = call.clock();
-    let Some(ticket) = served.queue.enter(plan.policy().max_waiting) else {
-        let now = clock.now();
-        let at = served.pool().available_at(call.options.cost, now).filter(|at| *at != Time::MAX);
-        return Err(End::Overloaded(at.map(|at| at.since(now))));
-    };
-    served.drive();
-    let gives_up = clock.instant(plan.gives_up_waiting_at(clock.now()));
-    let _waited = Waited { since: Instant::now(), served };
-    let turn = tokio::time::timeout_at(gives_up, ticket.turn()).await;
-    // Registered before the look: whoever makes room from here on wakes this call.
-    let waiting = call.inner.directory.context().signal.wait();
-    loop {
-        let news = waiting.notified();
-        let nobody = match turn.is_ok().then(|| pick(call, plan, served, why)) {
-            Some(Ok(begun)) => return Ok(Ok(begun)),
-            Some(Err(nobody)) => nobody,
-            None => NoPick::NoneEligible,
-        };
-        match plan.nobody(nobody, served.pool(), clock.now(), &call.inner.random) {
-            Next::Wait { until, wakes: true } if turn.is_ok() => {
-                tokio::select! {
-                    () = news => {}
-                    () = tokio::time::sleep_until(clock.instant(until)) => {}
-                }
-            }
-            next => return Ok(Err(next)),
-        }
-    }
-}
-
-/// Measures the time in line, however it ends.
-struct Waited<'a, I: ServiceInstance> {
-    since: Instant,
-    served: &'a Served<I>,
-}
-
-impl<I: ServiceInstance> Drop for Waited<'_, I> {
-    fn drop(&mut self) {
-        self.served.pool().meters().waited(self.since.elapsed());
     }
 }
