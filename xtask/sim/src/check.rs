@@ -81,11 +81,11 @@ pub fn check(scenario: &Scenario, runs: &[&Result]) -> Vec<Verdict> {
 }
 
 /// Those who may be the best of a scenario, by what came out of its first run, with `auto` and those of whom something is
-/// expected: they are worth further runs. Out of it is who answered half a point less than the best other, or took half as
+/// expected: they are worth further runs. Out of it is who answered a quarter of a point less than the best other, or took a third as
 /// long again as the soonest of those that answered as many (unless it answered more than `auto`).
 pub fn contenders(scenario: &Scenario, entrants: &[Entrant], first: &Result) -> Vec<Entrant> {
-    const LESS: f64 = 0.005;
-    const LATER: f64 = 1.5;
+    const LESS: f64 = 0.0025;
+    const LATER: f64 = 1.35;
     let others = || first.summaries.iter().filter(|summary| summary.strategy != AUTO);
     let most = others().map(|other| other.success).fold(0.0, f64::max);
     let soonest = others().filter(|other| other.success >= most - SUCCESS).map(|other| other.p99);
