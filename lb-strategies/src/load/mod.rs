@@ -10,6 +10,7 @@ mod track;
 mod urn;
 
 pub(crate) use fleet::{HOT, median};
+pub(crate) use float::Float;
 pub(crate) use learner::Learner;
 pub(crate) use reach::{MOST_SCANNED, Reach};
 pub(crate) use scan::Scan;
