@@ -50,3 +50,13 @@ pub mod operations_redis {}
 #[doc = "[English]: crate"]
 #[doc = include_str!("../README.zh-CN.md")]
 pub mod zh_cn {}
+
+/// For its blocks of Rust; as a page it is in the repository, where its plot is.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/strategies.md")]
+pub mod strategies {}
+
+/// The same.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/strategies/hashing.md")]
+pub mod hashing {}

@@ -1,6 +1,10 @@
 //! Parts of a set, each with a picker of its own: [`Groups`].
 
-use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy};
+use std::sync::Arc;
+
+use lb_core::strategy::{
+    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy,
+};
 
 /// The members of a set in groups, and within each whatever strategy is wrapped. There is at least one.
 pub(crate) struct Groups<I>(Box<[Group<I>]>);
@@ -61,6 +65,11 @@ impl<I: Send + Sync + 'static> Groups<I> {
     /// As [`on_start`](Self::on_start).
     pub(crate) fn on_outcome(&self, group: Option<usize>, member: &Member<I>, outcome: &Outcome) {
         self.0[group.unwrap_or(0)].picker.on_outcome(member, outcome);
+    }
+
+    /// What any of them wants done beside picks.
+    pub(crate) fn background(&self) -> Vec<Arc<dyn Background>> {
+        self.0.iter().flat_map(|group| group.picker.background()).collect()
     }
 
     /// What any of them asks for.

@@ -13,7 +13,7 @@
 //! | [`Auto`] | `auto` | you do not want to choose: the least loaded of those that are about as fast as the fastest |
 //! | [`LeastRequest`] | `least_request` | requests differ much in what they take |
 //! | [`PeakEwma`] | `peak_ewma` | the tail counts, and instances are alike |
-//! | [`Prequal`] | `prequal` | instances differ in speed, and load is high |
+//! | [`Prequal`] | `prequal` | instances differ in speed, and load is high; best with a probe |
 //! | [`SmoothWeighted`] | `smooth_weighted` | in the order of nginx |
 //! | [`StaticStride`] | `static_stride` | in the order of gRPC |
 //! | [`Ordered`] | `ordered` | one is to serve everything as long as it can |
@@ -60,7 +60,7 @@ pub use least_request::LeastRequest;
 pub use least_used::LeastUsed;
 pub use ordered::Ordered;
 pub use peak_ewma::PeakEwma;
-pub use prequal::Prequal;
+pub use prequal::{Prequal, Probe, ProbeReport, ProbeStats, ProbeTarget, ProbedPrequal};
 pub use priority::{Priority, TierHealth, TierLoad, tier_loads};
 pub use random::Random;
 pub use smooth_weighted::SmoothWeighted;

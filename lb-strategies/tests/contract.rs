@@ -1,13 +1,14 @@
 //! Every strategy of this crate keeps the contract of strategies, in all its variants.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_core::testing::{StrategyContract, strategy_contract};
-use lb_core::{Instance, StrategySpec};
+use lb_core::{CheckFailed, Instance, StrategySpec};
 use lb_strategies::{
-    Auto, BuiltInStrategies, LeastRequest, LeastUsed, Ordered, PeakEwma, Prequal, Random, SmoothWeighted,
-    StaticStride,
+    Auto, BuiltInStrategies, LeastRequest, LeastUsed, Ordered, PeakEwma, Prequal, ProbeReport, ProbeTarget,
+    Random, SmoothWeighted, StaticStride,
 };
 
 #[test]
@@ -78,6 +79,16 @@ fn prequal() {
 #[test]
 fn prequal_by_choices() {
     strategy_contract(|| Prequal::new().scan_up_to(0));
+}
+
+/// Nobody runs the probes here, so it is the form without. What holds with answers, too, is tested where they can be given.
+#[test]
+fn prequal_with_a_probe() {
+    strategy_contract(|| {
+        Prequal::new().with_probe(|_: ProbeTarget<Instance>| async {
+            Ok::<_, CheckFailed>(ProbeReport::new(0, Duration::ZERO))
+        })
+    });
 }
 
 #[test]

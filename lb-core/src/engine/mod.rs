@@ -11,6 +11,7 @@
 //! the same instant may see the same number in flight. What must be exact (in-flight counts, outcomes) is owned by
 //! guards that undo precisely what they did, whatever happens to the set, the call or the thread.
 
+mod backgrounds;
 mod balancer;
 mod builder;
 mod call;

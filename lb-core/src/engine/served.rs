@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use super::backgrounds::Backgrounds;
 use super::clock::EngineClock;
 use super::directory::Directory;
 use super::health_checks;
@@ -85,6 +86,11 @@ impl<I: ServiceInstance> Served<I> {
     /// Takes over the registry's latest snapshot, if that has not happened yet.
     pub(crate) fn refresh(&self) {
         self.pool.apply(|| self.reader.current(), self.clock.now());
+    }
+
+    /// Runs what the picker in force wants done beside picks.
+    fn sync(&self, backgrounds: &mut Backgrounds) {
+        backgrounds.sync(self.pool.background(), self.clock, self.pool.chance());
     }
 
     /// Notes that the service is in use.
@@ -169,12 +175,17 @@ async fn follow<I: ServiceInstance>(
     let mut publishing = tokio::time::interval(PUBLISH);
     publishing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (served, mut gone) = (&ended.0, false);
+    let mut backgrounds = Backgrounds::default();
+    if let Some(served) = served.upgrade() {
+        served.sync(&mut backgrounds);
+    }
     loop {
         tokio::select! {
             changed = reader.changed(), if !gone => {
                 gone = changed.is_err();
                 let Some(served) = served.upgrade() else { return };
                 served.refresh();
+                served.sync(&mut backgrounds);
                 if gone {
                     tracing::warn!(service = %served.pool.service(), "the registry is gone; its last snapshot stays in force");
                 }

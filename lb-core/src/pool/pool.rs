@@ -22,8 +22,8 @@ use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
 use crate::signal::Signal;
 use crate::strategy::{
-    Candidates, CoreStrategies, Exclusions, Interest, Outcome, PickRequest, Picker, RoundRobin, Strategy,
-    StrategyFactory,
+    Background, Candidates, CoreStrategies, Exclusions, Interest, Outcome, PickRequest, Picker, RoundRobin,
+    Strategy, StrategyFactory,
 };
 use crate::time::{Clock, Time};
 
@@ -344,6 +344,11 @@ impl<I: ServiceInstance> Pool<I> {
     /// Chance that no call has to do with.
     pub(crate) fn chance(&self) -> &dyn RandomSource {
         self.health().chance()
+    }
+
+    /// What the picker in force wants done beside picks.
+    pub(crate) fn background(&self) -> Vec<Arc<dyn Background>> {
+        self.published.load().picker.background()
     }
 
     /// How the instances are to be checked.

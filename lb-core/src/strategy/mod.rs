@@ -23,6 +23,7 @@
 //! }
 //! ```
 
+mod background;
 mod candidates;
 mod factory;
 mod outcome;
@@ -33,6 +34,7 @@ mod skew;
 use std::any::Any;
 use std::sync::Arc;
 
+pub use background::Background;
 pub use candidates::{Candidates, Exclusions, PickRequest};
 pub use factory::{CoreStrategies, StrategyError, StrategyFactory};
 pub use outcome::{Outcome, OutcomeKind};
@@ -81,6 +83,12 @@ pub trait Picker<I>: Any + Send + Sync {
     /// is not read for it.
     fn interest(&self) -> Interest {
         Interest::ALL
+    }
+
+    /// What is to be done beside picks while this picker is in force; a decorator passes on those of its inner pickers.
+    /// Default: nothing. Asked once, when the picker has come into force.
+    fn background(&self) -> Vec<Arc<dyn Background>> {
+        Vec::new()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Choosing within an aperture.
 
+use std::sync::Arc;
+
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
+    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
 };
 
 use super::ring::Aperture;
@@ -118,5 +120,9 @@ impl<I: Send + Sync + 'static> Picker<I> for AperturePicker<I> {
 
     fn interest(&self) -> Interest {
         self.all().interest()
+    }
+
+    fn background(&self) -> Vec<Arc<dyn Background>> {
+        self.choices.iter().flat_map(|choice| choice.inner.background()).collect()
     }
 }

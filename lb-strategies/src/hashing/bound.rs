@@ -39,6 +39,12 @@ impl LoadFactor {
 /// Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam 2016, arXiv:1608.01350): with m requests in
 /// flight, counting the one that is placed, no member of n gets one that would lift it above ⌈c · m / n⌉; by weight,
 /// ⌈c · m · w / W⌉.
+///
+/// Among up to 32 members m is exact. Among more it is known from looks that are up to k = ⌈n/32⌉ picks old, and is then
+/// never taken to be more than m + e, where e is how many requests have ended during the last k picks: the bound is
+/// ⌈c · (m + e) / n⌉. While about as many end as begin e is about n/32, which lifts the bound by one request at most; by
+/// more only while more than n/c requests end within k picks. The picks are those of one thread: threads that pick at the
+/// same instant may each fill the last place.
 #[derive(Debug)]
 pub(super) struct Bound<I> {
     factor: LoadFactor,

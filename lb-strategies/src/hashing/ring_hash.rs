@@ -11,7 +11,7 @@ use super::picker::{HashPicker, Table};
 use super::ring::Ring;
 use crate::params::{in_range, invalid};
 
-/// A hash ring, built as gRPC (gRFC A42) and Envoy (`ring_hash`) build theirs. Requests with the same key
+/// A hash ring, which can be that of gRPC (gRFC A42) and Envoy (`ring_hash`). Requests with the same key
 /// (`CallOptions::hash_key`) go to the same member; when one leaves, its keys are spread over the others.
 ///
 /// Use it where other clients of the same service use gRPC's or Envoy's ring and must agree with it, or where the
@@ -20,13 +20,14 @@ use crate::params::{in_range, invalid};
 ///
 /// Each member has points at xxh64 (seed 0) of `{id}_{i}`, i = 0, 1, …, as many as are due to its weight; a key belongs to
 /// the first point at or behind its hash. Give instances the `host:port` by which the other clients know them as their id.
-/// With N members of equal weight each has ⌈[`min_ring_size`](Self::min_ring_size) / N⌉ points, and the shares of keys
-/// differ by about 1/√points (3 % at 1,000 points per member, 10 % at 100).
+/// The lightest member has 128 points ([`points_per_member`](Self::points_per_member)), others in proportion, and the
+/// shares of keys differ by about 1/√points (3 % at 1,000 points per member, 9 % at 128).
 ///
-/// **What moves.** Who leaves takes 1/N of the keys along. But the number of points per member depends on N, so the ring
-/// is also filled up, which moves about as many again, unless ⌈`min_ring_size` / N⌉ stays the same. Where that matters, and
-/// no other client must agree, fix the number with [`points_per_member`](Self::points_per_member). A changed weight moves
-/// that part of the keys by which it changed; if it was or becomes the least of all, many.
+/// **What moves.** Who leaves takes its keys along, 1/N in the mean, and no other key moves, up to 512 members of equal
+/// weight. With more the ring is as large as [`max_ring_size`](Self::max_ring_size) allows, and is filled up when one leaves,
+/// which moves up to 1 % more. gRPC and Envoy always size the ring as a whole: to agree with them, set their
+/// [`min_ring_size`](Self::min_ring_size). It moves 2/N of the keys, unless ⌈`min_ring_size` / N⌉ stays the same. A
+/// changed weight moves that part of the keys by which it changed; if it was or becomes the least of all, many.
 ///
 /// A key whose member is not eligible (tried by this call, resting, ejected, draining, full) goes on to the next points.
 /// A request without a key is given a random one, as gRPC does where no hash is configured. A member that is eased in
@@ -62,13 +63,20 @@ pub struct RingHash {
 /// How many points there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
-    min: u32,
     max: u32,
-    /// Of the lightest member, whatever `min` says.
-    points: Option<u32>,
+    lightest: Lightest,
 }
 
-const MIN_RING_SIZE: u32 = 1024;
+/// How many points the lightest member has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lightest {
+    /// So many.
+    Points(u32),
+    /// As many as it takes for so many in all, as in gRPC and Envoy.
+    OfRing(u32),
+}
+
+const POINTS_PER_MEMBER: u32 = 128;
 const MAX_RING_SIZE: u32 = 65_536;
 /// What Envoy takes at most.
 const LIMIT: u32 = 8 << 20;
@@ -86,18 +94,18 @@ impl RingHash {
     /// The name in configuration.
     pub const NAME: &'static str = "ring_hash";
 
-    /// A ring of at least 1,024 points.
+    /// A ring of 128 points per member.
     pub const fn new() -> Self {
-        let size = Size { min: MIN_RING_SIZE, max: MAX_RING_SIZE, points: None };
+        let size = Size { max: MAX_RING_SIZE, lightest: Lightest::Points(POINTS_PER_MEMBER) };
         Self { size, load_factor: None }
     }
 
-    /// At least so many points in all. Default 1,024, as in gRPC and Envoy; kept between 1 and 8,388,608, and not above
-    /// [`max_ring_size`](Self::max_ring_size). More make shares more even and updates dearer: take 100 times the number
-    /// of members for shares that differ by 10 %.
+    /// At least so many points in all, in the place of [`points_per_member`](Self::points_per_member): the ring of gRPC and
+    /// Envoy, where the default is 1,024. With N members of equal weight each has ⌈`points` / N⌉. Kept between 1 and
+    /// 8,388,608, and not above [`max_ring_size`](Self::max_ring_size).
     #[must_use]
     pub fn min_ring_size(mut self, points: u32) -> Self {
-        self.size.min = points.clamp(1, LIMIT);
+        self.size.lightest = Lightest::OfRing(points.clamp(1, LIMIT));
         self
     }
 
@@ -113,11 +121,11 @@ impl RingHash {
     }
 
     /// So many points for the lightest member, however many members there are, and for others in proportion: then
-    /// nothing moves but the keys of who leaves. Kept between 1 and 8,388,608. Default: none, which leaves it to
-    /// [`min_ring_size`](Self::min_ring_size) as in gRPC and Envoy.
+    /// nothing moves but the keys of who leaves. More make shares more even and updates dearer. Default 128; kept between 1
+    /// and 8,388,608.
     #[must_use]
     pub fn points_per_member(mut self, points: u32) -> Self {
-        self.size.points = Some(points.clamp(1, LIMIT));
+        self.size.lightest = Lightest::Points(points.clamp(1, LIMIT));
         self
     }
 
@@ -131,7 +139,8 @@ impl RingHash {
     }
 
     /// From configuration:
-    /// `{ "min_ring_size": 1024, "max_ring_size": 65536, "points_per_member": null, "load_factor": null }`.
+    /// `{ "points_per_member": 128, "max_ring_size": 65536, "load_factor": 1.25 }`, or with `"min_ring_size": 1024` in the
+    /// place of the first.
     pub fn from_params(params: &serde_json::Value) -> Result<Self, StrategyError> {
         let params: Params = StrategySpec::parse_params(Self::NAME, params)?;
         let mut strategy = Self::new();
@@ -142,7 +151,7 @@ impl RingHash {
         }
         if let Some(points) = params.max_ring_size {
             strategy = strategy.max_ring_size(in_range(Self::NAME, "max_ring_size", points, 1..=LIMIT)?);
-            if strategy.size.min > points && params.min_ring_size.is_some() {
+            if params.min_ring_size.is_some_and(|min| min > points) {
                 return Err(invalid(Self::NAME, "`min_ring_size` is not above `max_ring_size`"));
             }
         }
@@ -210,9 +219,9 @@ fn counts(size: Size, members: &[Source<'_>]) -> impl Iterator<Item = u64> {
     let total: f64 = members.iter().map(|member| f64::from(member.weight)).sum();
     let normalized = move |weight| f64::from(weight) / total;
     let min = normalized(members.iter().map(|member| member.weight).min().unwrap_or(1));
-    let of_lightest = match size.points {
-        Some(points) => f64::from(points),
-        None => (min * f64::from(size.min.min(size.max))).ceil(),
+    let of_lightest = match size.lightest {
+        Lightest::Points(points) => f64::from(points),
+        Lightest::OfRing(points) => (min * f64::from(points.min(size.max))).ceil(),
     };
     let scale = (of_lightest / min).min(f64::from(size.max));
     let (mut target, mut sum) = (0.0, 0_u64);
@@ -279,6 +288,8 @@ mod tests {
         assert_eq!(counts(sized(1024), &[1; 3]), [342; 3]);
         assert_eq!(counts(sized(1024), &[1, 2, 1]), [256, 512, 256]);
         assert_eq!(counts(sized(3), &[1, 2, 1]), [1, 2, 1]);
+        assert_eq!(counts(RingHash::new().size, &[1, 2, 1]), [128, 256, 128]);
+        assert_eq!(counts(RingHash::new().size, &[7; 512]), [128; 512]);
         let fixed = RingHash::new().points_per_member(100);
         assert_eq!(counts(fixed.size, &[1, 2, 5]), [100, 200, 500]);
         assert_eq!(counts(fixed.max_ring_size(400).size, &[1, 2, 5]), [50, 100, 250]);

@@ -29,6 +29,11 @@ pub(super) fn threshold(seen: &[Seen], part: f64) -> f64 {
     for (load, seen) in loads.iter_mut().zip(seen) {
         *load = seen.load;
     }
+    quantile(loads, part)
+}
+
+/// The value that `part` of them are not above. There must be one.
+pub(super) fn quantile(loads: &mut [f64], part: f64) -> f64 {
     // Down to a whole place, so that of two the busier one is hot.
     let place = (part * (loads.len() - 1) as f64) as usize;
     *loads.select_nth_unstable_by(place, f64::total_cmp).1

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
+    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
 };
 
 use super::load::{Spillover, TierHealth};
@@ -95,6 +97,10 @@ impl<I: Send + Sync + 'static> Picker<I> for PriorityPicker<I> {
 
     fn interest(&self) -> Interest {
         self.groups.interest()
+    }
+
+    fn background(&self) -> Vec<Arc<dyn Background>> {
+        self.groups.background()
     }
 }
 

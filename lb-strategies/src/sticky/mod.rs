@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use lb_core::StrategySpec;
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, StrategyError, StrategyFactory,
-    previous_as,
+    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, StrategyError,
+    StrategyFactory, previous_as,
 };
 use serde::Deserialize;
 
@@ -191,6 +191,10 @@ impl<I: Send + Sync + 'static> Picker<I> for StickyPicker<I> {
 
     fn interest(&self) -> Interest {
         self.inner.interest()
+    }
+
+    fn background(&self) -> Vec<Arc<dyn Background>> {
+        self.inner.background()
     }
 }
 

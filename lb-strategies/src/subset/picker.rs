@@ -1,7 +1,9 @@
 //! Choosing within a subset.
 
+use std::sync::Arc;
+
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
+    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
 };
 
 pub(super) struct SubsetPicker<I> {
@@ -42,6 +44,10 @@ impl<I: Send + Sync + 'static> Picker<I> for SubsetPicker<I> {
 
     fn interest(&self) -> Interest {
         self.inner.interest()
+    }
+
+    fn background(&self) -> Vec<Arc<dyn Background>> {
+        self.inner.background()
     }
 }
 

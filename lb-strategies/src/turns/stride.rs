@@ -86,6 +86,24 @@ mod tests {
         assert_eq!(first, [(1, 1), (2, 2), (5, 2), (6, 0), (7, 1), (8, 2)]);
     }
 
+    /// The cases of `weighted_round_robin` in grpc-go (`balancer_test.go`) and grpc-java
+    /// (`WeightedRoundRobinLoadBalancerTest`), as far as they are about weights: shares to within 0.002.
+    #[test]
+    fn the_reference_shares_of_grpc() {
+        for (weights, expected) in [
+            (&[1.0, 10.0][..], &[1.0 / 11.0, 10.0 / 11.0][..]),
+            (&[1.0, 1.0], &[0.5, 0.5]),
+            (&[4.0, 2.0, f64::NAN], &[4.0 / 9.0, 2.0 / 9.0, 3.0 / 9.0]),
+            (&[4.0, 2.0, 0.0], &[4.0 / 9.0, 2.0 / 9.0, 3.0 / 9.0]),
+        ] {
+            let counts = counts(weights, 10_000);
+            for (count, expected) in counts.iter().zip(expected) {
+                let share = *count as f64 / 10_000.0;
+                assert!((share - expected).abs() < 0.002, "{weights:?}: {counts:?}");
+            }
+        }
+    }
+
     #[test]
     fn without_weights_or_choice_there_is_no_order() {
         for weights in [&[][..], &[1.0], &[0.0, 0.0], &[f64::NAN, -1.0]] {

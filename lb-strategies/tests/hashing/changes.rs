@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lb_core::Instance;
 use lb_core::registry::Override;
 use lb_core::testing::StrategyBench;
-use lb_strategies::{Jump, Rendezvous, RingHash};
+use lb_strategies::{Jump, Ketama, Maglev, Rendezvous, RingHash};
 
 use super::{AnyStrategy, all, counts, even_ring, keys, owners};
 
@@ -42,11 +42,38 @@ fn when_one_leaves_few_keys_move_but_its_own() {
     }
 }
 
+/// All strategies as they are by default, from three members to a thousand: at most 1/N and 5 % of the keys move when one
+/// leaves (of those that have numbers, the last one).
+#[test]
+fn by_default_at_most_one_nth_and_five_per_cent_move() {
+    for n in [3, 10, 100, 1000] {
+        let keys = keys(if n == 1000 { 1_000 } else { 4_000 });
+        let defaults: [AnyStrategy; 5] = [
+            Arc::new(RingHash::new()),
+            Arc::new(Ketama::new()),
+            Arc::new(Maglev::new()),
+            Arc::new(Rendezvous::new()),
+            Arc::new(Jump::new()),
+        ];
+        for strategy in defaults {
+            let bench = StrategyBench::new(Arc::clone(&strategy), 1).with_equal_members(n);
+            let leaves = StrategyBench::id(if strategy.name() == Jump::NAME { n - 1 } else { n / 2 });
+            let (part, _) = moved(&bench, &keys, |bench| bench.remove(&leaves));
+            println!("{} of {n}: {:.2} %, 1/N is {:.2} %", strategy.name(), 100.0 * part, 100.0 / n as f64);
+            assert!(part <= 1.0 / n as f64 + 0.05, "{}: {part} of the keys moved, of {n}", strategy.name());
+        }
+    }
+}
+
 #[test]
 fn those_that_promise_it_move_nothing_else() {
     let keys = keys(10_000);
-    let strict: Vec<AnyStrategy> =
-        vec![Arc::new(even_ring()), Arc::new(Rendezvous::new()), Arc::new(Jump::new())];
+    let strict: Vec<AnyStrategy> = vec![
+        Arc::new(RingHash::new()),
+        Arc::new(even_ring()),
+        Arc::new(Rendezvous::new()),
+        Arc::new(Jump::new()),
+    ];
     for strategy in strict {
         let bench = StrategyBench::new(Arc::clone(&strategy), 1).with_equal_members(10);
         let (_, moves) = moved(&bench, &keys, |bench| bench.remove("m009"));
@@ -61,7 +88,7 @@ fn those_that_promise_it_move_nothing_else() {
 #[test]
 fn what_else_moves_is_as_documented() {
     let keys = keys(10_000);
-    let bench = StrategyBench::new(RingHash::new(), 1).with_equal_members(10);
+    let bench = StrategyBench::new(RingHash::new().min_ring_size(1024), 1).with_equal_members(10);
     let (part, _) = moved(&bench, &keys, |bench| bench.remove("m004"));
     assert!((0.15..0.25).contains(&part), "about 2/N, {part}");
     let bench = StrategyBench::new(Jump::new(), 1).with_equal_members(10);

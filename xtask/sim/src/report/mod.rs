@@ -1,5 +1,6 @@
 //! Results for people and for programs: tables on the terminal, a page with plots, and JSON.
 
+mod guide;
 mod html;
 mod plot;
 mod table;
@@ -8,18 +9,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use guide::guide;
 pub use html::page;
 pub use table::table;
 
 use crate::lab::Result;
 
-/// Writes `report.html` and `results.json` into the directory. Returns their paths.
-pub fn write(directory: &Path, results: &[Result], seed: u64) -> io::Result<[PathBuf; 2]> {
+/// Writes `report.html`, `results.json` and `guide.svg` into the directory. Returns their paths.
+pub fn write(directory: &Path, results: &[Result], seed: u64) -> io::Result<[PathBuf; 3]> {
     fs::create_dir_all(directory)?;
-    let paths = [directory.join("report.html"), directory.join("results.json")];
+    let paths = ["report.html", "results.json", "guide.svg"].map(|name| directory.join(name));
     fs::write(&paths[0], page(results, seed))?;
     let json = serde_json::json!({ "seed": seed, "scenarios": results });
     fs::write(&paths[1], serde_json::to_string_pretty(&json)? + "\n")?;
+    fs::write(&paths[2], guide(results, seed))?;
     Ok(paths)
 }
 

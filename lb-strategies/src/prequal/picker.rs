@@ -1,0 +1,93 @@
+//! Choosing by what this client sees.
+
+use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot};
+
+use super::Prequal;
+use super::rule::{Seen, better, threshold};
+use crate::load::{Average, Learner, Memory, Reach, Scan, Track};
+
+/// How many requests a failure per success counts as, for each in flight.
+const FAILURE: f64 = 10.0;
+
+/// The load of a member of which so many requests fail per success.
+#[inline]
+pub(super) fn busier_by_failures(load: f64, odds: f64) -> f64 {
+    (load + 1.0) * (1.0 + FAILURE * odds) - 1.0
+}
+
+pub(super) struct PrequalPicker<I> {
+    reach: Reach,
+    q_rif: f64,
+    /// The largest weight.
+    max: f64,
+    pub(super) learner: Learner<I>,
+}
+
+impl<I> PrequalPicker<I> {
+    pub(super) fn new(rules: &Prequal, set: &MemberSet<I>) -> Self {
+        Self {
+            reach: rules.reach,
+            q_rif: rules.q_rif,
+            max: f64::from(set.weights().max),
+            learner: Learner::with_hot(set, Memory::new(rules.decay), rules.q_rif),
+        }
+    }
+
+    #[inline]
+    fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
+        let Learner { memory, .. } = self.learner;
+        let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
+        // Who is unknown and idle is asked at once: as usual it might never be the fastest.
+        let latency = if in_flight == 0 && !track.is_known() {
+            0.0
+        } else {
+            // And who is not asked becomes faster in our eyes until it is: at what is usual it might wait for ever.
+            let rest = if track.is_known() { usual / 2.0 } else { usual };
+            track.latency(member, in_flight, Average::Mean, rest, now, memory)
+        };
+        let weight = candidates.weight(member);
+        let mut load = in_flight as f64 * self.max / weight;
+        if track.is_failing() {
+            load = busier_by_failures(load, track.odds(now, memory));
+        }
+        Seen { load, latency: latency + track.trouble(now, memory), weight }
+    }
+}
+
+impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
+    fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
+        let (set, usual) = (&self.learner.set, self.learner.fleet.latency());
+        let chosen = if self.reach.is_whole(set) {
+            let scan = Scan::new(candidates, set, |member| self.look(candidates, member, usual))?;
+            let hot = threshold(scan.found(), self.q_rif);
+            let mut best = scan.found()[0];
+            for seen in &scan.found()[1..] {
+                if better(seen, &best, hot) {
+                    best = *seen;
+                }
+            }
+            scan.choose(candidates, |seen| if better(&best, seen, hot) { 0.0 } else { seen.weight })?
+        } else {
+            let hot = self.learner.fleet.hot();
+            let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
+            let mut best = (drawn.first(), self.look(candidates, candidates.member(drawn.first())?, usual));
+            for slot in &drawn.as_slice()[1..] {
+                let seen = self.look(candidates, candidates.member(*slot)?, usual);
+                if better(&seen, &best.1, hot) {
+                    best = (*slot, seen);
+                }
+            }
+            best.0
+        };
+        Learner::begin(candidates, chosen);
+        Some(chosen)
+    }
+
+    fn on_outcome(&self, member: &Member<I>, outcome: &Outcome) {
+        self.learner.learn(member, outcome);
+    }
+
+    fn interest(&self) -> Interest {
+        Interest::OUTCOMES
+    }
+}
