@@ -1,4 +1,4 @@
-//! What a pick by hash, by session and within a subset costs, and what a new set costs. `cargo bench -p lb-strategies`.
+//! What a pick costs under every strategy, and what a new set costs. `cargo bench -p lb-strategies`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use lb_core::strategy::{Candidates, Exclusions, MemberSet, PickRequest, Strategy
 use lb_core::testing::StrategyBench;
 use lb_core::{Instance, RandomSource, ThreadRandom, Time};
 use lb_strategies::{
-    Aperture, ClientIndex, Jump, Ketama, Maglev, Random, Rendezvous, RingHash, RoundRobin, Sticky, Subset,
+    Aperture, Auto, ClientIndex, Jump, Ketama, LeastRequest, LeastUsed, Maglev, Ordered, PeakEwma, Prequal,
+    Random, Rendezvous, RingHash, RoundRobin, SmoothWeighted, StaticStride, Sticky, Subset,
 };
 
 #[allow(dead_code, reason = "it is shared by all benchmarks")]
@@ -31,6 +32,17 @@ fn strategies() -> Vec<(&'static str, AnyStrategy)> {
     vec![
         ("round robin", Arc::new(RoundRobin::new())),
         ("random", Arc::new(Random::new())),
+        ("smooth weighted", Arc::new(SmoothWeighted::new())),
+        ("static stride", Arc::new(StaticStride::new())),
+        ("least request", Arc::new(LeastRequest::new())),
+        ("least request, two of all", Arc::new(LeastRequest::new().scan_up_to(0))),
+        ("peak ewma", Arc::new(PeakEwma::new())),
+        ("peak ewma, two of all", Arc::new(PeakEwma::new().scan_up_to(0))),
+        ("prequal", Arc::new(Prequal::new())),
+        ("auto", Arc::new(Auto::new())),
+        ("auto, three of all", Arc::new(Auto::new().scan_up_to(0))),
+        ("least used", Arc::new(LeastUsed::new())),
+        ("ordered", Arc::new(Ordered::new())),
         ("maglev", Arc::new(Maglev::new())),
         ("ring hash", Arc::new(RingHash::new())),
         (
