@@ -138,10 +138,12 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
         };
         let found = match options.times(&default) {
             (_, None) => found.await,
-            (_, Some(deadline)) => match tokio::time::timeout_at(inner.clock().instant(started + deadline), found).await {
-                Ok(found) => found,
-                Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
-            },
+            (_, Some(deadline)) => {
+                match tokio::time::timeout_at(inner.clock().instant(started + deadline), found).await {
+                    Ok(found) => found,
+                    Err(_) => return Err(Stop::Deadline { retry_after: None }.into()),
+                }
+            }
         };
         Ok(found?)
     }
