@@ -6,11 +6,13 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::balancer::Inner;
 use super::clock::EngineClock;
 use super::hedge::race;
+use super::limited::{poll_once, until};
 use super::picked::{Picked, record};
 use super::retry::{End, Retry, Step};
 use super::served::Served;
@@ -63,7 +65,13 @@ pub(super) struct Begun<I: ServiceInstance> {
 }
 
 impl<I: ServiceInstance> Begun<I> {
-    pub(super) fn new(taken: Taken<I>, started: Time, limit: Option<AttemptLimit>, attempt: u32, why: Why) -> Self {
+    pub(super) fn new(
+        taken: Taken<I>,
+        started: Time,
+        limit: Option<AttemptLimit>,
+        attempt: u32,
+        why: Why,
+    ) -> Self {
         Self { taken, started, limit, attempt, why }
     }
 
@@ -124,22 +132,29 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             let clock = call.clock();
             let (picked, mut running) = begun.start(clock, options.cost);
             let (failure, cause) = 'failed: {
-                let result = if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
-                    let race = Box::pin(race(call, &mut retry, running, f(picked), &mut f, after));
-                    let result;
-                    (running, result) = race.await;
-                    match result {
-                        Some(result) => result,
-                        None => break 'failed (Failure::timeout(), None),
-                    }
-                } else {
-                    let future = pin!(f(picked));
-                    match limit {
-                        None => future.await,
-                        Some(limit) => match tokio::time::timeout_at(clock.instant(limit.at), future).await {
-                            Ok(result) => result,
-                            Err(_) => break 'failed (Failure::timeout(), None),
-                        },
+                let result = {
+                    let mut future = pin!(f(picked));
+                    // Nobody waits for what is there at the first poll: the timer of a hedge, and the box for its way,
+                    // are only made for those that have to wait.
+                    let polled = if hedged { poll_once(future.as_mut()).await } else { Poll::Pending };
+                    if let Poll::Ready(result) = polled {
+                        result
+                    } else if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
+                        let race = Box::pin(race(call, &mut retry, running, future, &mut f, after));
+                        let result;
+                        (running, result) = race.await;
+                        match result {
+                            Some(result) => result,
+                            None => break 'failed (Failure::timeout(), None),
+                        }
+                    } else {
+                        match limit {
+                            None => future.await,
+                            Some(limit) => match until(clock.instant(limit.at), future).await {
+                                Some(result) => result,
+                                None => break 'failed (Failure::timeout(), None),
+                            },
+                        }
                     }
                 };
                 if let Some(failure) = options.classifier.classify(&result) {
