@@ -4,11 +4,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lb_core::testing::StrategyBench;
 use loadbalance::RequestError;
 use loadbalance::decide::{Pool, PoolContext, ThreadRandom, Time};
 use loadbalance::prelude::*;
 use loadbalance::registry::{Entry, Snapshot};
-use loadbalance::strategy::{Exclusions, LeastUsed, PickRequest, Strategy};
+use loadbalance::strategy::{Candidates, Exclusions, LeastUsed, PickRequest, Strategy};
 
 mod support;
 
@@ -28,6 +29,7 @@ fn main() {
     let sizes = if is_smoke() { &SIZES[..1] } else { &SIZES[..] };
     for &n in sizes {
         calls(&runtime, n, &mut cases);
+        pick(n, &mut cases);
     }
     quotas(&mut cases);
     let costs = measure(&mut cases, if is_smoke() { 2 } else { 100 });
@@ -77,6 +79,17 @@ fn calls<'a>(runtime: &'a tokio::runtime::Runtime, n: usize, cases: &mut Vec<Cas
     pool.apply(move || snapshot, now);
     cases.push(floors::repeat(&format!("pick, count in and out, {n}"), move || {
         pool.acquire(PickRequest::new(&NOTHING), &now, &ThreadRandom).expect("somebody is there")
+    }));
+}
+
+/// The pick alone, without counting anybody in: one set, one picker, and a view of the set per attempt.
+fn pick(n: usize, cases: &mut Vec<Case<'_>>) {
+    let set = StrategyBench::new(RoundRobin::new(), 7).with_equal_members(n).set();
+    let picker = RoundRobin::new().picker(&set, None);
+    let now = Time::from_nanos(1);
+    cases.push(floors::repeat(&format!("the pick alone, {n}"), move || {
+        let candidates = Candidates::new(&set, PickRequest::new(&NOTHING), &now, &ThreadRandom);
+        picker.pick(&candidates).expect("somebody is there")
     }));
 }
 

@@ -6,12 +6,14 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::balancer::Inner;
 use super::clock::EngineClock;
 use super::ending::End;
 use super::hedge::race;
+use super::limited::{poll_once, until};
 use super::picked::{Picked, record};
 use super::retry::{Retry, Step};
 use super::served::Served;
@@ -131,22 +133,29 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             let clock = call.clock();
             let (picked, mut running) = begun.start(clock, options.cost);
             let (failure, cause) = 'failed: {
-                let result = if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
-                    let race = Box::pin(race(call, &mut retry, running, f(picked), &mut f, after));
-                    let result;
-                    (running, result) = race.await;
-                    match result {
-                        Some(result) => result,
-                        None => break 'failed (Failure::timeout(), None),
-                    }
-                } else {
-                    let future = pin!(f(picked));
-                    match limit {
-                        None => future.await,
-                        Some(limit) => match tokio::time::timeout_at(clock.instant(limit.at), future).await {
-                            Ok(result) => result,
-                            Err(_) => break 'failed (Failure::timeout(), None),
-                        },
+                let result = {
+                    let mut future = pin!(f(picked));
+                    // Nobody waits for what is there at the first poll: the timer of a hedge, and the box for its way,
+                    // are only made for those that have to wait.
+                    let polled = if hedged { poll_once(future.as_mut()).await } else { Poll::Pending };
+                    if let Poll::Ready(result) = polled {
+                        result
+                    } else if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
+                        let race = Box::pin(race(call, &mut retry, running, future, &mut f, after));
+                        let result;
+                        (running, result) = race.await;
+                        match result {
+                            Some(result) => result,
+                            None => break 'failed (Failure::timeout(), None),
+                        }
+                    } else {
+                        match limit {
+                            None => future.await,
+                            Some(limit) => match until(clock.instant(limit.at), future).await {
+                                Some(result) => result,
+                                None => break 'failed (Failure::timeout(), None),
+                            },
+                        }
                     }
                 };
                 if let Some(failure) = options.classifier.classify(&result) {

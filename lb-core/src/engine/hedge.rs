@@ -1,9 +1,10 @@
 //! Two attempts at once: the first that succeeds wins. When, and how often, is decided in [`crate::hedge`].
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use super::call::{Begun, Call, Running};
+use super::limited::until;
 use super::picked::Picked;
 use super::retry::Retry;
 use crate::failure::{Classifier, Failure};
@@ -14,7 +15,7 @@ use crate::time::Clock;
 /// What an attempt came to; `None`: it took too long.
 type Ended<T, E> = Option<Result<T, E>>;
 
-/// Runs the first attempt and, if it has no answer after `after`, a second one beside it. Returns the attempt that
+/// Goes on with the first attempt and, if it has no answer after `after`, a second one beside it. Returns the attempt that
 /// decides and what it came to. The other one is dropped with this future's state and counts as cancelled; if it had
 /// failed before, that was taken in.
 ///
@@ -23,7 +24,7 @@ pub(super) async fn race<'a, I, C, T, E, F, Fut>(
     call: Call<'a, I, C>,
     retry: &mut Option<Box<Retry<'a, I, C>>>,
     first: Running<I>,
-    future: Fut,
+    future: Pin<&mut Fut>,
     f: &mut F,
     after: Duration,
 ) -> (Running<I>, Ended<T, E>)
@@ -73,7 +74,7 @@ async fn limited<I: ServiceInstance, C, T, E>(
 ) -> Ended<T, E> {
     match limit {
         None => Some(attempt.await),
-        Some(limit) => tokio::time::timeout_at(call.clock().instant(limit.at), attempt).await.ok(),
+        Some(limit) => until(call.clock().instant(limit.at), pin!(attempt)).await,
     }
 }
 

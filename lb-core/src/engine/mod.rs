@@ -4,7 +4,10 @@
 //!
 //! Until the closure runs there is no lock, no allocation, no system call and no await: one hash look-up of the
 //! service's name in an immutable map, one load of the service's published set, the strategy's pick, two atomic
-//! additions (in flight, the strategy's turn), two reference counts, one read of the clock.
+//! additions (in flight, the strategy's turn), two reference counts, one read of the clock. What a call touches
+//! of the member lies together: the counters with the gate's flags behind them on one cache line, and the reference counts
+//! with what leads from there to the instance. A timer (of a deadline, of a hedge) is made when the closure's future has
+//! been polled once and was not over.
 //!
 //! What a pick reads may be stale by as much as a concurrent writer is about to publish: a pick that loads the set an
 //! instant before a deregistration may still choose the leaving instance. Loads of counters are relaxed: two picks at
@@ -21,6 +24,7 @@ mod ending;
 mod follow;
 mod health_checks;
 mod hedge;
+mod limited;
 mod picked;
 mod queue;
 mod random;

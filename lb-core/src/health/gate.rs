@@ -32,7 +32,10 @@ pub(super) const HELD: u32 = EJECTED | ASIDE;
 ///
 /// Picks and successes read the word and are done while their flags are 0. The flags that the
 /// [book](super::book::Book) counts change under its lock only; the others change by atomic operations of their own.
+///
+/// In this order: what is read by every request is next to what it writes (see `member::state`).
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Gate {
     flags: AtomicU32,
     /// Failures since the last success.

@@ -269,7 +269,7 @@ impl<I: ServiceInstance> Pool<I> {
                 let shut = self.health().is_shut();
                 return Err(if shut { NoPick::AllEjected } else { NoPick::NoneEligible });
             };
-            if let Some(member) = candidates.eligible_member(slot)
+            if let Some(member) = candidates.chosen(slot)
                 && let Some(admission) = member.enter(candidates.lazy_now(), candidates.is_desperate())
             {
                 if let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now()) {

@@ -98,6 +98,8 @@ pub struct Candidates<'a, I> {
     /// Whether the call has tried or this attempt has refused anybody: most have not, and need not look.
     narrowed: Cell<bool>,
     refused: RefCell<SmallVec<[Slot; 4]>>,
+    /// Who was last found eligible: as a rule whom the picker returns, so that the engine need not look again.
+    admitted: Cell<Option<(Slot, &'a Arc<Member<I>>)>>,
     last_resort: Cell<Resort>,
     now: LazyNow<'a>,
     random: &'a dyn RandomSource,
@@ -117,6 +119,7 @@ impl<'a, I> Candidates<'a, I> {
             request,
             narrowed: Cell::new(!request.exclusions.is_empty()),
             refused: RefCell::default(),
+            admitted: Cell::new(None),
             last_resort: Cell::new(Resort::None),
             now: LazyNow::new(clock),
             random,
@@ -149,7 +152,19 @@ impl<'a, I> Candidates<'a, I> {
     /// The member in `slot`, if it [may be picked](Self::is_eligible).
     #[inline]
     pub(crate) fn eligible_member(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
-        self.set.member(slot).filter(|member| self.admits(slot, member))
+        let member = self.set.member(slot).filter(|member| self.admits(slot, member))?;
+        self.admitted.set(Some((slot, member)));
+        Some(member)
+    }
+
+    /// The member that the picker has chosen, if it may be picked. Looked at again only if it was not the last that the
+    /// picker found eligible: what happened since then the picker could not have seen either.
+    #[inline]
+    pub(crate) fn chosen(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
+        match self.admitted.take() {
+            Some((admitted, member)) if admitted == slot => Some(member),
+            _ => self.eligible_member(slot),
+        }
     }
 
     /// Whether the member could be picked by a call that has tried nobody yet: [`is_eligible`](Self::is_eligible)
@@ -235,7 +250,7 @@ impl<'a, I> Candidates<'a, I> {
     /// go by [`weight`](Self::weight) find the slow start in there.
     #[inline]
     pub fn takes_turn(&self, slot: Slot) -> bool {
-        self.set.member(slot).is_some_and(|member| self.admits(slot, member) && self.is_warm(member))
+        self.eligible_member(slot).is_some_and(|member| self.is_warm(member))
     }
 
     /// Whether a member that is eased in by a [slow start](crate::SlowStart) is lucky, which it is as often as it has
@@ -289,6 +304,7 @@ impl<'a, I> Candidates<'a, I> {
     /// Leaves a slot out for the rest of this attempt, without counting it as tried.
     pub(crate) fn refuse(&self, slot: Slot) {
         self.narrowed.set(true);
+        self.admitted.set(None);
         self.refused.borrow_mut().push(slot);
     }
 
