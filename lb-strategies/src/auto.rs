@@ -18,7 +18,7 @@ use crate::params::in_range;
 /// Each member that is compared is given the time that a request would take there:
 ///
 /// ```text
-/// expected = (latency / (1 + crowd) / headroom + trouble) · (1 + load)
+/// expected = (latency / (2 + crowd) / headroom + trouble) · (1 + load)
 /// ```
 ///
 /// Those within a quarter of the shortest expected time are as good as each other. Of these the one with the least load is
@@ -27,7 +27,7 @@ use crate::params::in_range;
 /// - *`latency`* is the mean of about the last eight, or the time for which the member has been silent with requests
 ///   running, if that is longer. A peak would take chance for slowness where requests differ; silence shows a hung member
 ///   before it answers.
-/// - *`crowd`* is the load that it had while that latency was measured. So the latency of a member that queues is shared out
+/// - *`crowd`* is the load that it had besides while that latency was measured. So the latency of a member that queues is shared out
 ///   among those in the queue, and one that serves many at once as fast as one is not thought slow for having many.
 /// - *`load`* is what it has in flight, per weight, so that what was picked a moment ago counts before it shows in any
 ///   latency. Failures count as load, ten requests for each failure per success, or who fails at once would always be the
@@ -161,6 +161,10 @@ const REACH: Reach = Reach::DEFAULT.choices(3);
 /// A member with less than this part of its quota left counts as if it had that.
 const LEAST_ROOM: f64 = 0.01;
 
+/// What the crowd counts for if it was nobody: the request itself, and one more. So a member that was measured one request at
+/// a time may be given a second one where others have two, and does not stay at one for ever.
+const MARGIN: f64 = 2.0;
+
 struct AutoPicker<I> {
     reach: Reach,
     slack: f64,
@@ -186,7 +190,7 @@ impl<I> AutoPicker<I> {
         let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
         let room = candidates.headroom(member).max(LEAST_ROOM);
         let scale = self.max / candidates.weight(member);
-        let crowd = 1.0 + track.crowd() * scale;
+        let crowd = MARGIN + track.crowd() * scale;
         let latency = track.latency(member, in_flight, Average::Mean, usual * crowd, now, memory);
         let alone = latency / crowd / room;
         let load = track.burden(in_flight as f64 * scale / room, now, memory);
