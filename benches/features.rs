@@ -1,4 +1,5 @@
-//! What each feature adds to a call that works at once, beside the same call without it. `cargo bench --bench features`.
+//! What each feature adds to a call that works at once (no timer is armed for it), beside the same call without it.
+//! `cargo bench --bench features`.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -62,10 +63,8 @@ fn main() {
         false,
         &plain,
     );
-    add("deadline (a timer is armed)", Limits::NONE, false, &|c| c.deadline(Duration::from_secs(30)));
-    add("hedging (a timer is armed, the way is boxed)", Limits::NONE, false, &|c| {
-        c.hedge(HedgeConfig::after(Duration::from_secs(30)))
-    });
+    add("deadline", Limits::NONE, false, &|c| c.deadline(Duration::from_secs(30)));
+    add("hedging", Limits::NONE, false, &|c| c.hedge(HedgeConfig::after(Duration::from_secs(30))));
     let costs = measure(&mut cases, if is_smoke() { 2 } else { 150 });
     let rows: Vec<_> = cases
         .iter()
