@@ -231,7 +231,8 @@ async fn probing_ends_with_the_service_and_with_the_strategy() {
 
 #[tokio::test(start_paused = true)]
 async fn it_works_inside_of_others() {
-    let wrap: [fn(Arc<ProbedPrequal<Instance>>) -> Box<dyn Strategy<Instance>>; 3] = [
+    type Wrap = fn(Arc<ProbedPrequal<Instance>>) -> Box<dyn Strategy<Instance>>;
+    let wrap: [Wrap; 3] = [
         |inner| Box::new(Priority::new(inner)),
         |inner| Box::new(Subset::of_number(ClientIndex::new(0, 2).unwrap(), inner).size(6)),
         |inner| Box::new(Aperture::new(ClientIndex::new(0, 2).unwrap(), inner).min(6)),

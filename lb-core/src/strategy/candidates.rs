@@ -91,6 +91,9 @@ enum Resort {
     Ejected,
 }
 
+/// A member that was found eligible, and its slot.
+type Admitted<'a, I> = (Slot, &'a Arc<Member<I>>);
+
 /// The view for one attempt: who could be picked, and what is known of the request. Lives on the stack.
 pub struct Candidates<'a, I> {
     set: &'a MemberSet<I>,
@@ -99,7 +102,7 @@ pub struct Candidates<'a, I> {
     narrowed: Cell<bool>,
     refused: RefCell<SmallVec<[Slot; 4]>>,
     /// Who was last found eligible: as a rule whom the picker returns, so that the engine need not look again.
-    admitted: Cell<Option<(Slot, &'a Arc<Member<I>>)>>,
+    admitted: Cell<Option<Admitted<'a, I>>>,
     last_resort: Cell<Resort>,
     now: LazyNow<'a>,
     random: &'a dyn RandomSource,

@@ -51,16 +51,14 @@ impl<I> ProbedPrequal<I> {
 impl<I: Send + Sync + 'static> Strategy<I> for ProbedPrequal<I> {
     fn picker(&self, set: &MemberSet<I>, previous: Option<&dyn Picker<I>>) -> Box<dyn Picker<I>> {
         let before = previous_as::<ProbedPicker<I>, I>(previous).map(|before| &before.prober);
-        let prober = match before.filter(|before| Arc::ptr_eq(&before.counts, &self.counts)) {
-            Some(before) => {
-                before.take_over(set);
-                Arc::clone(before)
-            }
-            None => {
-                let Prequal { probing, q_rif, .. } = self.rules;
-                let (probe, counts) = (Arc::clone(&self.probe), Arc::clone(&self.counts));
-                Arc::new(Prober::new(probe, counts, probing, q_rif, set))
-            }
+        let ours = before.filter(|before| Arc::ptr_eq(&before.counts, &self.counts));
+        let prober = if let Some(before) = ours {
+            before.take_over(set);
+            Arc::clone(before)
+        } else {
+            let Prequal { probing, q_rif, .. } = self.rules;
+            let (probe, counts) = (Arc::clone(&self.probe), Arc::clone(&self.counts));
+            Arc::new(Prober::new(probe, counts, probing, q_rif, set))
         };
         Box::new(ProbedPicker {
             plain: PrequalPicker::new(&self.rules, set),

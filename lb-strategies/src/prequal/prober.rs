@@ -240,7 +240,9 @@ mod tests {
             prober.answered(ask, report, bench.now(), &random);
         }
         let leaves = [asked[0].member.id().to_string(), asked[4].member.id().to_string()];
-        leaves.iter().for_each(|id| bench.remove(id));
+        for id in &leaves {
+            bench.remove(id);
+        }
         bench.put(Instance::new("another"));
         prober.take_over(&bench.set());
         let mut stay: Vec<_> = asked[1..4].iter().map(|ask| ask.member.id().to_string()).collect();
