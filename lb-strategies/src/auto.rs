@@ -18,7 +18,7 @@ use crate::params::in_range;
 /// Each member that is compared is given the time that a request would take there:
 ///
 /// ```text
-/// expected = (latency / (2 + crowd) / headroom + trouble) · (1 + load)
+/// expected = (latency / (4 + crowd) / headroom + trouble) · (1 + load)
 /// ```
 ///
 /// Those within a quarter of the shortest expected time are as good as each other. Of these the one with the least load is
@@ -27,24 +27,26 @@ use crate::params::in_range;
 /// - *`latency`* is the mean of about the last eight, or the time for which the member has been silent with requests
 ///   running, if that is longer. A peak would take chance for slowness where requests differ; silence shows a hung member
 ///   before it answers.
-/// - *`crowd`* is the load that it had besides while that latency was measured. So the latency of a member that queues is shared out
-///   among those in the queue, and one that serves many at once as fast as one is not thought slow for having many.
+/// - *`crowd`* is the load that it had besides while that latency was measured. So the latency of a member that queues is
+///   shared out among those in the queue, and one that serves many at once as fast as one is not thought slow for having
+///   many. The 4 keeps that from proving itself: a member that was given few requests and one that was given many, both
+///   as fast, are given the same number in the end.
 /// - *`load`* is what it has in flight, per weight, so that what was picked a moment ago counts before it shows in any
 ///   latency. Failures count as load, ten requests for each failure per success, or who fails at once would always be the
 ///   least loaded of those that fail.
 /// - *`trouble`* is what the failures before a success cost, each at least a second. It is not divided by the crowd, for a
 ///   failure comes soon however many run.
-/// - *`headroom`* is what is left of the member's quota, from 1 down to 0.01. A key that is nearly used up is the better choice
-///   only if it is that much faster, so that all are used and none is refused.
-/// - *Within a quarter* (`tolerance`), since means of eight differ by that from chance alone. So with instances that are alike it
-///   is least-request, and one that is slow, hangs or fails is left out, however idle it looks.
+/// - *`headroom`* is what is left of the member's quota, from 1 down to 0.01. A key that is nearly used up is the better
+///   choice only if it is that much faster, so that all are used and none is refused.
+/// - *Within a quarter* (`tolerance`), since means of eight differ by that from chance alone. So with instances that are
+///   alike it is least-request, and one that is slow, hangs or fails is left out, however idle it looks.
 /// - *Three choices* in a set of more than 16, one more than usual. Load and time together tell more than either, and the
 ///   simulator shows a tenth off the 99th percentile where hosts slow down now and then.
 ///
 /// Who is new, and who has not been asked for long, is treated as by [`PeakEwma`](crate::PeakEwma).
 ///
-/// O(1) expected in a large set while most members are eligible; else O(number of members). Reads the clock once. No lock, no allocation. A new set costs O(1), or O(number of
-/// members) if some member weighs more than eight times the mean.
+/// O(1) expected in a large set while most members are eligible; else O(number of members). Reads the clock once. No lock,
+/// no allocation. A new set costs O(1), or O(number of members) if some member weighs more than eight times the mean.
 ///
 /// ```
 /// use std::time::Duration;
@@ -161,10 +163,6 @@ const REACH: Reach = Reach::DEFAULT.choices(3);
 /// A member with less than this part of its quota left counts as if it had that.
 const LEAST_ROOM: f64 = 0.01;
 
-/// What the crowd counts for if it was nobody: the request itself, and one more. So a member that was measured one request at
-/// a time may be given a second one where others have two, and does not stay at one for ever.
-const MARGIN: f64 = 2.0;
-
 struct AutoPicker<I> {
     reach: Reach,
     slack: f64,
@@ -190,7 +188,7 @@ impl<I> AutoPicker<I> {
         let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
         let room = candidates.headroom(member).max(LEAST_ROOM);
         let scale = self.max / candidates.weight(member);
-        let crowd = MARGIN + track.crowd() * scale;
+        let crowd = track.crowd(scale);
         let latency = track.latency(member, in_flight, Average::Mean, usual * crowd, now, memory);
         let alone = latency / crowd / room;
         let load = track.burden(in_flight as f64 * scale / room, now, memory);

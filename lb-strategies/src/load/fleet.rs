@@ -17,7 +17,7 @@ const EVERY: u64 = 16;
 pub(crate) struct Fleet {
     /// The median of the members' mean latencies, in nanoseconds; 0: nothing known.
     latency: Float,
-    /// The median of what they would be if one request ran at a time.
+    /// The median of the parts of them that fall to each of those who shared them.
     alone: Float,
     /// The load that a member in six exceeds, in requests in flight per relative weight.
     hot: Float,
@@ -73,7 +73,7 @@ impl Fleet {
             let track = Track::of(member);
             if let Some(mean) = track.mean_if_sound() {
                 latencies[known] = mean;
-                alone[known] = mean / (1.0 + track.crowd() * scale(member, max));
+                alone[known] = mean / track.crowd(scale(member, max));
                 known += 1;
             }
         }
