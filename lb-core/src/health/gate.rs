@@ -1,6 +1,6 @@
 //! What one instance's pick and success look at: [`Gate`].
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use crate::member::{Rest, RestReason};
@@ -115,6 +115,8 @@ impl Gate {
     /// From now on whoever ends a request tells so.
     pub(crate) fn await_end(&self) {
         self.flags.fetch_or(AWAITED, Ordering::SeqCst);
+        // What is read from here on is not older than that.
+        fence(Ordering::SeqCst);
     }
 
     /// Whether it is in the set that is picked from.

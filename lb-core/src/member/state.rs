@@ -161,8 +161,8 @@ impl MemberState {
     /// Counts a request out.
     #[inline]
     pub(crate) fn finish(&self) {
-        // Release: whoever sees this end sees the start that came before it.
-        self.hot.finished.fetch_add(1, Ordering::Release);
+        // Release: whoever sees this end sees the start that came before it. SeqCst: see `Gate::is_awaited`.
+        self.hot.finished.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn count_failure(&self, kind: FailureKind) {
