@@ -9,7 +9,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Scan, Track, decay_in_range};
+use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, scan};
 use crate::params::in_range;
 
 /// The least loaded of those that would answer about as fast as the fastest: the strategy for those who do not want to
@@ -186,26 +186,26 @@ impl<I> AutoPicker<I> {
     fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
         let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
-        let room = candidates.headroom(member).max(LEAST_ROOM);
-        let scale = self.max / candidates.weight(member);
+        let (room, weight) = (candidates.headroom(member).max(LEAST_ROOM), candidates.weight(member));
+        // Divisions are what this costs, and as a rule all weigh the same and nobody has a quota.
+        let scale = if weight < self.max { self.max / weight } else { 1.0 };
+        let dear = if room < 1.0 { 1.0 / room } else { 1.0 };
         let crowd = track.crowd(scale);
         let latency = track.latency(member, in_flight, Average::Mean, usual * crowd, now, memory);
-        let alone = latency / crowd / room;
-        let load = track.burden(in_flight as f64 * scale / room, now, memory);
-        Seen {
-            expected: (alone + track.trouble(now, memory)) * (1.0 + load),
-            load,
-            weight: candidates.weight(member) * room,
-        }
+        let alone = latency / crowd * dear;
+        let load = track.burden(in_flight as f64 * scale * dear, now, memory);
+        Seen { expected: (alone + track.trouble(now, memory)) * (1.0 + load), load, weight: weight * room }
     }
 
     fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let scan = Scan::new(candidates, &self.learner.set, |member| self.look(candidates, member, usual))?;
-        let shortest = scan.found().iter().map(|seen| seen.expected).fold(f64::INFINITY, f64::min);
-        let is_fast = |seen: &Seen| seen.expected <= shortest * self.slack;
-        let fast = scan.found().iter().filter(|seen| is_fast(seen));
-        let least = fast.map(|seen| seen.load).fold(f64::INFINITY, f64::min);
-        scan.choose(candidates, |seen| if is_fast(seen) && seen.load <= least { seen.weight } else { 0.0 })
+        let look = |member: &Member<I>| self.look(candidates, member, usual);
+        scan(candidates, &self.learner.set, look, |all| {
+            let shortest = all.found().iter().map(|seen| seen.expected).fold(f64::INFINITY, f64::min);
+            let is_fast = |seen: &Seen| seen.expected <= shortest * self.slack;
+            let fast = all.found().iter().filter(|seen| is_fast(seen));
+            let least = fast.map(|seen| seen.load).fold(f64::INFINITY, f64::min);
+            all.choose(candidates, |seen| if is_fast(seen) && seen.load <= least { seen.weight } else { 0.0 })
+        })
     }
 
     fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {

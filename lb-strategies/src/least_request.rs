@@ -6,7 +6,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{DEFAULT_DECAY, Learner, Memory, Reach, Scan, Track};
+use crate::load::{DEFAULT_DECAY, Learner, Memory, Reach, Track, scan};
 use crate::params::in_range;
 
 /// The member with the fewest requests in flight for its weight.
@@ -126,8 +126,13 @@ struct Load {
     now: f64,
     /// What it would have with this request.
     then: f64,
+}
+
+impl Load {
     /// Its weight by what it would have.
-    share: f64,
+    fn share(&self) -> f64 {
+        self.then.recip()
+    }
 }
 
 impl<I> LeastRequestPicker<I> {
@@ -145,7 +150,7 @@ impl<I> LeastRequestPicker<I> {
         } else {
             (busy.powf(bias), (busy + 1.0).powf(bias))
         };
-        Load { now: now / weight, then: then / weight, share: weight / then }
+        Load { now: now / weight, then: then / weight }
     }
 }
 
@@ -161,9 +166,15 @@ impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
             return candidates.any_eligible(set);
         }
         if reach.is_whole(set) {
-            let scan = Scan::new(candidates, set, |member| self.load(candidates, member))?;
-            let bound = bound(scan.found());
-            return scan.choose(candidates, |load| if load.now < bound { load.share } else { 0.0 });
+            return scan(
+                candidates,
+                set,
+                |member| self.load(candidates, member),
+                |all| {
+                    let bound = bound(all.found());
+                    all.choose(candidates, |load| if load.now < bound { load.share() } else { 0.0 })
+                },
+            );
         }
         let drawn = self.learner.urn.draw(candidates, reach.draws())?;
         let mut best = (drawn.first(), self.load(candidates, candidates.member(drawn.first())?));

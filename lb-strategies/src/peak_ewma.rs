@@ -9,7 +9,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Scan, Track, decay_in_range};
+use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, scan};
 
 /// The member with the least `latency · (in flight + 1)`, where the latency is a moving average that jumps up to every
 /// slow answer and forgets it slowly: Finagle's Peak EWMA, with what has been learned since.
@@ -161,9 +161,15 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
         let (set, usual) = (&self.learner.set, self.learner.fleet.latency());
         let chosen = if self.reach.is_whole(set) {
-            let scan = Scan::new(candidates, set, |member| self.look(candidates, member, usual))?;
-            let least = scan.found().iter().map(|seen| seen.cost).fold(f64::INFINITY, f64::min);
-            scan.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })?
+            scan(
+                candidates,
+                set,
+                |member| self.look(candidates, member, usual),
+                |all| {
+                    let least = all.found().iter().map(|seen| seen.cost).fold(f64::INFINITY, f64::min);
+                    all.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })
+                },
+            )?
         } else {
             let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
             let mut best = (drawn.first(), f64::INFINITY);

@@ -100,11 +100,6 @@ impl<I: ServiceInstance> Directory<I> {
         self.clock
     }
 
-    #[inline]
-    pub(crate) fn clock_ref(&self) -> &EngineClock {
-        &self.clock
-    }
-
     pub(crate) fn context(&self) -> &PoolContext<I> {
         &self.context
     }

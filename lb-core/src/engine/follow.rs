@@ -26,7 +26,7 @@ fn pick<I: ServiceInstance, C>(
     why: Why,
 ) -> Result<Begun<I>, NoPick> {
     let published = served.pool().published();
-    let lease = call.acquire(served, &published, plan.exclusions())?;
+    let lease = call.acquire(served, &published, plan.exclusions(), &call.clock())?;
     let at = call.clock().now();
     let limit = plan.started(at);
     served.pool().meters().again(why);

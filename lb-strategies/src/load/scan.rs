@@ -1,52 +1,61 @@
-//! All eligible members of a small set, side by side: [`Scan`].
+//! All eligible members of a small set, side by side: [`scan`].
 
 use lb_core::strategy::{Candidates, Member, MemberSet, Slot};
 
 use super::reach::MOST_SCANNED;
 
-/// The eligible members of a small set with what a strategy made of each. On the stack.
-pub(crate) struct Scan<T> {
-    slots: [Slot; MOST_SCANNED],
-    found: [T; MOST_SCANNED],
-    len: usize,
+/// The eligible members of a small set with what a strategy made of each.
+#[derive(Clone, Copy)]
+pub(crate) struct Scan<'a, T> {
+    slots: &'a [Slot],
+    found: &'a [T],
 }
 
-impl<T: Copy + Default> Scan<T> {
-    /// Looks at every eligible member; `None` if there is none. Members after the 64th are not looked at.
-    ///
-    /// A member that is eased in by a slow start is looked at as often as its weight says so far, unless there is nobody
-    /// else: it is idle more often than the others, and by its load alone it would be preferred to them.
-    #[inline]
-    pub(crate) fn new<I>(
-        candidates: &Candidates<'_, I>,
-        set: &MemberSet<I>,
-        mut look: impl FnMut(&Member<I>) -> T,
-    ) -> Option<Self> {
-        let mut scan =
-            Self { slots: [set.slot(0)?; MOST_SCANNED], found: [T::default(); MOST_SCANNED], len: 0 };
-        for (slot, member) in candidates.eligible(set).take(MOST_SCANNED) {
-            if candidates.is_warm(member) {
-                scan.add(slot, look(member));
+/// Looks at every eligible member, and lets `decide` choose between them; `None` if there is none. Members after the 64th
+/// are not looked at. On the stack, on no more of it than a set of that size needs.
+///
+/// A member that is eased in by a slow start is looked at as often as its weight says so far, unless there is nobody
+/// else: it is idle more often than the others, and by its load alone it would be preferred to them.
+#[inline]
+pub(crate) fn scan<I, T: Copy + Default>(
+    candidates: &Candidates<'_, I>,
+    set: &MemberSet<I>,
+    look: impl FnMut(&Member<I>) -> T,
+    decide: impl FnOnce(Scan<'_, T>) -> Option<Slot>,
+) -> Option<Slot> {
+    match set.len() {
+        0..=4 => scan_up_to::<I, T, 4>(candidates, set, look, decide),
+        5..=16 => scan_up_to::<I, T, 16>(candidates, set, look, decide),
+        _ => scan_up_to::<I, T, MOST_SCANNED>(candidates, set, look, decide),
+    }
+}
+
+#[inline]
+fn scan_up_to<I, T: Copy + Default, const N: usize>(
+    candidates: &Candidates<'_, I>,
+    set: &MemberSet<I>,
+    mut look: impl FnMut(&Member<I>) -> T,
+    decide: impl FnOnce(Scan<'_, T>) -> Option<Slot>,
+) -> Option<Slot> {
+    let (mut slots, mut found, mut len) = ([set.slot(0)?; N], [T::default(); N], 0);
+    for is_patient in [true, false] {
+        for (slot, member) in candidates.eligible(set) {
+            if len < N && (!is_patient || candidates.is_warm(member)) {
+                (slots[len], found[len]) = (slot, look(member));
+                len += 1;
             }
         }
-        if scan.len == 0 {
-            candidates
-                .eligible(set)
-                .take(MOST_SCANNED)
-                .for_each(|(slot, member)| scan.add(slot, look(member)));
+        if len > 0 {
+            return decide(Scan { slots: &slots[..len], found: &found[..len] });
         }
-        (scan.len > 0).then_some(scan)
     }
+    None
+}
 
-    #[inline]
-    fn add(&mut self, slot: Slot, found: T) {
-        (self.slots[self.len], self.found[self.len]) = (slot, found);
-        self.len += 1;
-    }
-
+impl<T> Scan<'_, T> {
     #[inline]
     pub(crate) fn found(&self) -> &[T] {
-        &self.found[..self.len]
+        self.found
     }
 
     /// One of them at random, each with a chance in proportion to its share; whose share is 0 is not chosen.
@@ -56,10 +65,10 @@ impl<T: Copy + Default> Scan<T> {
         candidates: &Candidates<'_, I>,
         share: impl Fn(&T) -> f64,
     ) -> Option<Slot> {
-        let total: f64 = self.found().iter().map(&share).sum();
+        let total: f64 = self.found.iter().map(&share).sum();
         let mut point = candidates.random_unit() * total;
         let mut chosen = None;
-        for (slot, found) in self.slots.iter().zip(self.found()) {
+        for (slot, found) in self.slots.iter().zip(self.found) {
             let share = share(found);
             if share > 0.0 {
                 chosen = Some(*slot);

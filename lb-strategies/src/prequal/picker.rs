@@ -4,7 +4,7 @@ use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker
 
 use super::Prequal;
 use super::rule::{Seen, better, threshold};
-use crate::load::{Average, Learner, Memory, Reach, Scan, Track};
+use crate::load::{Average, Learner, Memory, Reach, Track, scan};
 
 /// How many requests a failure per success counts as, for each in flight.
 const FAILURE: f64 = 10.0;
@@ -58,15 +58,21 @@ impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
         let (set, usual) = (&self.learner.set, self.learner.fleet.latency());
         let chosen = if self.reach.is_whole(set) {
-            let scan = Scan::new(candidates, set, |member| self.look(candidates, member, usual))?;
-            let hot = threshold(scan.found(), self.q_rif);
-            let mut best = scan.found()[0];
-            for seen in &scan.found()[1..] {
-                if better(seen, &best, hot) {
-                    best = *seen;
-                }
-            }
-            scan.choose(candidates, |seen| if better(&best, seen, hot) { 0.0 } else { seen.weight })?
+            scan(
+                candidates,
+                set,
+                |member| self.look(candidates, member, usual),
+                |all| {
+                    let hot = threshold(all.found(), self.q_rif);
+                    let mut best = all.found()[0];
+                    for seen in &all.found()[1..] {
+                        if better(seen, &best, hot) {
+                            best = *seen;
+                        }
+                    }
+                    all.choose(candidates, |seen| if better(&best, seen, hot) { 0.0 } else { seen.weight })
+                },
+            )?
         } else {
             let hot = self.learner.fleet.hot();
             let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
