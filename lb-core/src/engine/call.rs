@@ -241,24 +241,24 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                 return Err(Missed::InLine);
             }
             let published = served.pool().published();
-            let lease = self.acquire(served, &published, &NOTHING, &self.started).map_err(Missed::Nobody)?;
+            let lease = self.acquire(served, &published, &NOTHING, self.started).map_err(Missed::Nobody)?;
             let limited = self.options.times(&published.policy) != (None, None);
             Ok(self.take(lease, &published, limited, 1))
         });
         taken.unwrap_or(Err(Missed::NotInService))
     }
 
-    /// `clock` says the time of the pick: a read one is enough for a call that has just begun.
+    /// Picks at the time `now`, which its caller has just read for itself.
     #[inline]
     pub(super) fn acquire(
         &self,
         served: &Served<I>,
         published: &Published<I>,
         exclusions: &Exclusions,
-        clock: &dyn Clock,
+        now: Time,
     ) -> Result<Lease<I>, NoPick> {
         let request = PickRequest { exclusions, hash_key: self.options.hash_key, cost: self.options.cost };
-        served.pool().acquire_from(published, request, clock, &self.inner.random)
+        served.pool().acquire_from(published, request, &now, &self.inner.random)
     }
 
     /// An attempt begins on the member that was acquired.

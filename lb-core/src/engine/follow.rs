@@ -25,9 +25,8 @@ fn pick<I: ServiceInstance, C>(
     served: &Served<I>,
     why: Why,
 ) -> Result<Begun<I>, NoPick> {
-    let published = served.pool().published();
-    let lease = call.acquire(served, &published, plan.exclusions(), &call.clock())?;
-    let at = call.clock().now();
+    let (published, at) = (served.pool().published(), call.clock().now());
+    let lease = call.acquire(served, &published, plan.exclusions(), at)?;
     let limit = plan.started(at);
     served.pool().meters().again(why);
     let taken = call.take(lease, &published, limit.is_some(), plan.attempts());
