@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lb_core::testing::StrategyBench;
-use loadbalance::RequestError;
 use loadbalance::decide::{Pool, PoolContext, ThreadRandom, Time};
 use loadbalance::prelude::*;
 use loadbalance::registry::{Entry, Snapshot};
@@ -15,7 +14,7 @@ mod support;
 
 use support::floors::{self, Services};
 use support::measure::{Case, measure};
-use support::{SERVICE, balancer, is_smoke, registry, runtime, table};
+use support::{SERVICE, balancer, call, call_by_name, is_smoke, registry, runtime, table};
 
 /// Numbers of instances.
 const SIZES: [usize; 5] = [3, 16, 128, 1024, 16_384];
@@ -53,21 +52,10 @@ fn calls<'a>(runtime: &'a tokio::runtime::Runtime, n: usize, cases: &mut Vec<Cas
     let handle = lb.service(SERVICE);
     let picking = handle.clone();
     cases.push(Case::new(format!("execute, {n}"), move |count| {
-        runtime.block_on(async {
-            for _ in 0..count {
-                let call =
-                    lb.execute(black_box(SERVICE), async |i| Ok::<_, RequestError>(black_box(i.weight)));
-                black_box(call.await.expect("cannot fail"));
-            }
-        });
+        runtime.block_on(call_by_name(&lb, count));
     }));
     cases.push(Case::new(format!("execute through a handle, {n}"), move |count| {
-        runtime.block_on(async {
-            for _ in 0..count {
-                let call = handle.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
-                black_box(call.await.expect("cannot fail"));
-            }
-        });
+        runtime.block_on(call(&handle, count));
     }));
     let options = CallOptions::new();
     cases.push(floors::repeat(&format!("try_pick and finish, {n}"), move || {

@@ -2,20 +2,18 @@
 //!
 //! One thread calls all the time. Another adds an instance or takes it away again, up to a thousand times a second.
 
-use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use loadbalance::RequestError;
 use loadbalance::prelude::*;
 use loadbalance::strategy::{Candidates, MemberSet, Picker, RoundRobin, Slot, Strategy};
 
 mod support;
 
 use support::measure::clock;
-use support::{SERVICE, is_smoke, registry, runtime, table};
+use support::{SERVICE, call, is_smoke, median, registry, runtime, table};
 
 const SIZES: [usize; 2] = [10_000, 100_000];
 /// The time between two changes.
@@ -89,14 +87,14 @@ fn measure(n: usize, windows: usize, changes: usize) -> Vec<String> {
     let registry = registry(n);
     let lb = LoadBalancer::builder(registry.clone()).strategy(Tells(Arc::clone(&seen))).build();
     let service = lb.service(SERVICE);
-    runtime().block_on(calls(&service, n));
+    runtime().block_on(call(&service, n as u64));
     let (stop, churn) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         // Alone with the changes first: when are they visible?
         let caller = scope.spawn(|| {
             runtime().block_on(async {
                 while !stop.load(Ordering::Relaxed) {
-                    calls(&service, 64).await;
+                    call(&service, 64).await;
                 }
             });
         });
@@ -138,13 +136,6 @@ fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-async fn calls(service: &Service<Instance>, count: usize) {
-    for _ in 0..count {
-        let call = service.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
-        black_box(call.await.expect("cannot fail"));
-    }
-}
-
 /// Adds an instance, or takes it away again.
 fn change(registry: &MemoryRegistry<Instance>, i: usize) {
     let done = if i.is_multiple_of(2) {
@@ -173,7 +164,7 @@ fn window(service: &Service<Instance>) -> Calls {
         let (started, mut count, mut longest) = (clock(), 0_u64, Duration::ZERO);
         let mut last = started;
         while last - started < WINDOW {
-            calls(service, 1).await;
+            call(service, 1).await;
             let now = clock();
             longest = longest.max(now - last);
             (last, count) = (now, count + 1);
@@ -183,11 +174,9 @@ fn window(service: &Service<Instance>) -> Calls {
 }
 
 fn middle(windows: &[Calls]) -> Calls {
-    let mut rates: Vec<_> = windows.iter().map(|calls| calls.per_second).collect();
-    let mut longest: Vec<_> = windows.iter().map(|calls| calls.longest).collect();
-    rates.sort_by(f64::total_cmp);
-    longest.sort();
-    Calls { per_second: rates[rates.len() / 2], longest: longest[longest.len() / 2] }
+    let rates: Vec<_> = windows.iter().map(|calls| calls.per_second).collect();
+    let longest: Vec<_> = windows.iter().map(|calls| calls.longest).collect();
+    Calls { per_second: median(&rates), longest: median(&longest) }
 }
 
 fn row(n: usize, visible: [Duration; 3], quiet: Calls, busy: Calls) -> Vec<String> {

@@ -1,7 +1,6 @@
 //! What each feature adds to a call that works at once (no timer is armed for it), beside the same call without it.
 //! `cargo bench --bench features`.
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use loadbalance::{
 mod support;
 
 use support::measure::{Case, measure};
-use support::{SERVICE, is_smoke, runtime, table};
+use support::{SERVICE, call, is_smoke, runtime, table};
 
 /// Instances, and calls per instance after which its latency is sampled and not measured each time.
 const INSTANCES: u64 = 3;
@@ -39,12 +38,7 @@ fn main() {
         let service = runtime.block_on(service(limits, checks, config(ServiceConfig::builder())));
         let runtime = &runtime;
         cases.push(Case::new(name, move |count| {
-            runtime.block_on(async {
-                for _ in 0..count {
-                    let call = service.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
-                    black_box(call.await.expect("cannot fail"));
-                }
-            });
+            runtime.block_on(call(&service, count));
         }));
     };
     let roomy = Limits::NONE.burst(Duration::from_secs(600));

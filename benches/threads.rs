@@ -4,13 +4,11 @@
 use std::hint::black_box;
 use std::sync::Barrier;
 
-use loadbalance::RequestError;
-
 mod support;
 
 use support::floors::Services;
 use support::measure::clock;
-use support::{SERVICE, balancer, is_smoke, runtime, table};
+use support::{SERVICE, balancer, call, call_by_name, is_smoke, median, runtime, table};
 
 const SIZES: [usize; 2] = [3, 128];
 const THREADS: [usize; 3] = [1, 2, 4];
@@ -38,27 +36,11 @@ fn main() {
         let handle = lb.service(SERVICE);
         cases.push((
             format!("execute, {n}"),
-            Box::new(move |count| {
-                support::runtime().block_on(async {
-                    for _ in 0..count {
-                        let call = lb.execute(black_box(SERVICE), async |i| {
-                            Ok::<_, RequestError>(black_box(i.weight))
-                        });
-                        black_box(call.await.expect("cannot fail"));
-                    }
-                });
-            }),
+            Box::new(move |count| support::runtime().block_on(call_by_name(&lb, count))),
         ));
         cases.push((
             format!("execute through a handle, {n}"),
-            Box::new(move |count| {
-                support::runtime().block_on(async {
-                    for _ in 0..count {
-                        let call = handle.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
-                        black_box(call.await.expect("cannot fail"));
-                    }
-                });
-            }),
+            Box::new(move |count| support::runtime().block_on(call(&handle, count))),
         ));
     }
     let rounds = if is_smoke() { 2 } else { 60 };
@@ -70,8 +52,11 @@ fn main() {
             }
         }
     }
-    let rows: Vec<_> =
-        cases.iter().zip(costs).map(|((name, _), costs)| row(name, costs.map(median))).collect();
+    let rows: Vec<_> = cases
+        .iter()
+        .zip(costs)
+        .map(|((name, _), costs)| row(name, costs.map(|costs| median(&costs))))
+        .collect();
     let head = ["what", "1 thread", "2 threads", "4 threads", "loss by 2", "loss by 4"];
     table::print("nanoseconds of a processor per call", &head, &rows);
 }
@@ -97,11 +82,6 @@ fn nanos_per_call(threads: usize, calls: &(dyn Fn(u64) + Sync)) -> f64 {
     let first = times.iter().map(|(started, _)| *started).min().expect("at least one thread");
     let last = times.iter().map(|(_, ended)| *ended).max().expect("at least one thread");
     (last - first).as_nanos() as f64 * processors as f64 / (threads as u64 * CALLS) as f64
-}
-
-fn median(mut costs: Vec<f64>) -> f64 {
-    costs.sort_by(f64::total_cmp);
-    costs[costs.len() / 2]
 }
 
 fn row(name: &str, costs: [f64; THREADS.len()]) -> Vec<String> {

@@ -6,6 +6,9 @@ pub(crate) mod floors;
 pub(crate) mod measure;
 pub(crate) mod table;
 
+use std::hint::black_box;
+
+use loadbalance::RequestError;
 use loadbalance::prelude::*;
 
 /// The service that all benchmarks call.
@@ -36,6 +39,29 @@ pub(crate) async fn balancer(n: usize) -> LoadBalancer<Instance> {
         lb.execute(SERVICE, async |_| Ok::<_, RequestError>(())).await.expect("a call that cannot fail");
     }
     lb
+}
+
+/// So many calls by name, one after the other.
+pub(crate) async fn call_by_name(lb: &LoadBalancer<Instance>, count: u64) {
+    for _ in 0..count {
+        let call = lb.execute(black_box(SERVICE), async |i| Ok::<_, RequestError>(black_box(i.weight)));
+        black_box(call.await.expect("cannot fail"));
+    }
+}
+
+/// The same through a handle.
+pub(crate) async fn call(service: &Service<Instance>, count: u64) {
+    for _ in 0..count {
+        let call = service.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
+        black_box(call.await.expect("cannot fail"));
+    }
+}
+
+/// The one in the middle. There must be one.
+pub(crate) fn median<T: Copy + PartialOrd>(values: &[T]) -> T {
+    let mut values = values.to_vec();
+    values.sort_by(|one, other| one.partial_cmp(other).expect("comparable"));
+    values[values.len() / 2]
 }
 
 /// Calls per instance after which its latency is sampled and not measured each time, and a few more.
