@@ -11,7 +11,7 @@
 //! | whether something was missed | `sync` |
 //! | reading a service as a whole, comparing versions | `reading` |
 //! | from bytes to changes of the catalog | `translate` |
-//! | the task that puts it together | `follower` |
+//! | the task that puts it together | `follower`; what it hears, `follower::hearing`; what it asks, `follower::asking` |
 
 mod ear;
 mod follower;

@@ -1,0 +1,198 @@
+//! What Redis is asked, and what is made of the answers.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lb_core::{Clock, ServiceInstance, Time};
+use tracing::{debug, warn};
+
+use super::{Follower, State};
+use crate::connection::ConnectionError;
+use crate::scripts::{Call, SWEEP};
+use crate::watch::health::Need;
+use crate::watch::reading::{self, Reading, Version};
+use crate::watch::sync::{Polled, Sync};
+
+/// A second look at a version that differs.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
+/// A whole reading is due that much less often per so many instances.
+const LARGE: usize = 1000;
+/// Who has been dead for that long is taken out by whoever sees it.
+const LONG_DEAD: Duration = Duration::from_secs(600);
+
+/// What a piece of work in the background has brought.
+pub(super) enum Done {
+    Read { service: Arc<str>, number: u64, result: Result<Reading, ConnectionError> },
+    Polled { service: Arc<str>, result: Result<Version, ConnectionError> },
+    Time(Result<u64, ConnectionError>),
+    Swept,
+}
+
+impl<I: ServiceInstance> Follower<I> {
+    pub(super) fn poll(&self, state: &mut State, whom: impl Fn(&Sync) -> bool) {
+        if self.link.connected().borrow().session.is_none() {
+            return;
+        }
+        let link = self.link.clone();
+        state.work.spawn(async move { Done::Time(reading::time(&link).await) });
+        for (name, followed) in &state.services {
+            if followed.sync.version().is_some() && whom(&followed.sync) {
+                let (link, service, keys) = (self.link.clone(), Arc::clone(name), followed.keys.clone());
+                state.work.spawn(async move {
+                    Done::Polled { service, result: reading::version(&link, &keys).await }
+                });
+            }
+        }
+    }
+
+    /// Starts to read a service if it must be read; else says when it will have to be.
+    pub(super) fn read_if_due(&self, state: &mut State, name: &Arc<str>, now: Time) -> Option<Time> {
+        let expired_before = self.expired_before(state, now);
+        let followed = state.services.get_mut(name)?;
+        if followed.reading || !followed.listening {
+            return None;
+        }
+        let due = if followed.sync.version().is_some() { followed.resync_at } else { followed.read_at };
+        if now < due {
+            return Some(due);
+        }
+        followed.reading = true;
+        let number = followed.sync.reading();
+        let (link, service, keys) = (self.link.clone(), Arc::clone(name), followed.keys.clone());
+        state.work.spawn(async move {
+            Done::Read { service, number, result: reading::read(&link, &keys, expired_before).await }
+        });
+        None
+    }
+
+    /// Who expired before this, by the server's clock in ms, is not there any more, though nobody has reaped them.
+    fn expired_before(&self, state: &State, now: Time) -> u64 {
+        match state.offset {
+            Some(offset) if now >= state.judge_at => {
+                let server = millis(now).saturating_add_signed(offset);
+                server.saturating_sub(self.settings.ttl.as_millis() as u64)
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn done(&self, state: &mut State, done: Done) {
+        let now = self.clock.now();
+        state.scan_at = now;
+        match done {
+            Done::Time(Ok(server)) => {
+                state.offset = Some(server as i64 - millis(now) as i64);
+                state.health.met(&Need::Commands);
+                self.catalog.counters().contact(SystemTime::now());
+            }
+            Done::Time(Err(_)) => {
+                self.catalog.counters().failed();
+                state.health.missing(Need::Commands, now);
+                state.poll_at = state.poll_at.min(now + Duration::from_secs(1));
+            }
+            Done::Polled { service, result: Ok(version) } => self.compare(state, &service, &version, now),
+            Done::Polled { .. } => self.catalog.counters().failed(),
+            Done::Read { service, number, result } => self.read(state, &service, number, result, now),
+            Done::Swept => {}
+        }
+    }
+
+    fn compare(&self, state: &mut State, service: &Arc<str>, version: &Version, now: Time) {
+        let expired_before = self.expired_before(state, now);
+        let Some(followed) = state.services.get_mut(service) else { return };
+        match followed.sync.polled(version.number, &version.epoch) {
+            Polled::Doubt => state.second_look = Some(now + SECOND_LOOK),
+            Polled::Read => {
+                debug!(%service, "the version is another one; the service is read");
+                followed.read_at = now;
+                state.health.missing(Need::Service(Arc::clone(service)), now);
+            }
+            Polled::Same => {
+                let expired = |at: &Option<u64>| at.is_some_and(|at| at <= expired_before);
+                let changed = followed.first_expiry != version.first_expiry;
+                if changed && (expired(&version.first_expiry) || expired(&followed.first_expiry)) {
+                    followed.resync_at = now;
+                }
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        state: &mut State,
+        service: &Arc<str>,
+        number: u64,
+        result: Result<Reading, ConnectionError>,
+        now: Time,
+    ) {
+        let judged = state.offset.is_some() && now >= state.judge_at;
+        let Some(followed) = state.services.get_mut(service) else { return };
+        followed.reading = false;
+        let reading = match result {
+            Ok(reading) => reading,
+            Err(error) => {
+                self.catalog.counters().failed();
+                let wait = followed.backoff.next(&*self.random);
+                followed.read_at = now + wait;
+                followed.resync_at = followed.resync_at.max(now + wait);
+                if followed.backoff.failures() == 1 {
+                    warn!(%service, %error, "a service cannot be read; it is tried again");
+                }
+                return;
+            }
+        };
+        followed.backoff.reset();
+        followed.read_at = now;
+        let more = 1 + reading.instances.len() / LARGE;
+        let spread = 0.8 + 0.4 * self.random.unit();
+        followed.resync_at = now + self.settings.resync.mul_f64(spread * (more.min(15) as f64));
+        let was_known = followed.sync.version().is_some();
+        let Some((heard, again)) = followed.sync.read(number, reading.version, &reading.epoch) else {
+            return;
+        };
+        // Whoever is known to be dead is not looked at again until something changes.
+        followed.first_expiry = reading.expired.first().map(|(_, at)| *at).filter(|_| judged);
+
+        let known = self.catalog.applied(service);
+        let (removed, mut listing) = self.translator.reading(service, &reading, known);
+        if reading.version < known {
+            warn!(%service, known, found = reading.version, "the history of the registry has gone back");
+            listing = listing.rewound();
+        } else {
+            self.catalog.apply(removed, now);
+        }
+        // Outdated it cannot be: what is older than what is known was said to be rewound.
+        let _ = self.catalog.reset_service(service, listing, now);
+        let heard: Vec<_> =
+            heard.iter().flat_map(|message| self.translator.message(service, message)).collect();
+        if !heard.is_empty() {
+            self.catalog.apply(heard, now);
+        }
+        self.catalog.counters().contact(SystemTime::now());
+        if !was_known {
+            debug!(%service, version = reading.version, instances = reading.instances.len(), "a service was read");
+        }
+        if !again {
+            state.health.met(&Need::Service(Arc::clone(service)));
+            state.known.append(&mut followed.waiting);
+        }
+        let long_dead = LONG_DEAD.max(self.settings.ttl * 10).as_millis() as u64;
+        if reading.expired.iter().any(|(_, at)| at + long_dead < reading.now) {
+            let call = Call::new(&SWEEP, followed.keys.for_scripts())
+                .arg(followed.keys.channel())
+                .arg(format!("{:016x}", self.random.next_u64()))
+                .number(long_dead)
+                .number(64);
+            let link = self.link.clone();
+            state.work.spawn(async move {
+                // Who may only read leaves it to others.
+                let _ = link.call(&call).await;
+                Done::Swept
+            });
+        }
+    }
+}
+
+fn millis(time: Time) -> u64 {
+    time.as_nanos() / 1_000_000
+}
