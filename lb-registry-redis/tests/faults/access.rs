@@ -49,6 +49,25 @@ async fn rights_that_are_taken_away_and_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_to_listen_changes_are_seen_by_polling() {
+    let deaf = READER.replace(" &lb:{faults*", "");
+    let options = RedisOptions::new().user("writer", WRITER).user("reader", &deaf);
+    let redis = RedisServer::start_with(options).await.unwrap();
+    let writer = builder(&redis.url()).credentials("writer", "secret-w");
+    let reader = builder(&redis.url()).credentials("reader", "secret-r");
+    let fleet = Fleet::with(writer, reader).await;
+    assert!(fleet.is_stale_within(3 * SECOND).await < 3 * SECOND, "what is not heard at once is not live");
+    fleet.a.register("s", Instance::new("r")).await.unwrap();
+    let bound = 8 * SECOND;
+    took("no right to listen", "seen", fleet.sees(&["r", "x", "y", "z"], bound).await, bound);
+    fleet.a.deregister("s", "r").await.unwrap();
+    took("no right to listen", "seen to go", fleet.sees(&["x", "y", "z"], bound).await, bound);
+    redis.cli(&["ACL", "SETUSER", "reader", "&lb:{faults*"]).await.unwrap();
+    took("right to listen given", "live", fleet.is_live_within(bound).await, bound);
+    fleet.end(&redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_an_error_that_does_not_tell_it() {
     let redis = RedisServer::start_with(RedisOptions::new().user("writer", WRITER)).await.unwrap();
     let wrong = builder(&redis.url()).credentials("writer", "hunter2").wait(2 * SECOND);

@@ -13,6 +13,9 @@ use crate::watch::health::Need;
 use crate::watch::reading::{self, Reading, Version};
 use crate::watch::sync::{Polled, Sync};
 
+/// A service that is not listened to is read all the same after that long, and then when its version changes: the
+/// subscription may be what cannot be had. Most often it is there sooner, and the service is read once.
+const DEAF: Duration = Duration::from_secs(1);
 /// A second look at a version that differs.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// A whole reading is due that much less often per so many instances.
@@ -49,10 +52,17 @@ impl<I: ServiceInstance> Follower<I> {
     pub(super) fn read_if_due(&self, state: &mut State, name: &Arc<str>, now: Time) -> Option<Time> {
         let expired_before = self.expired_before(state, now);
         let followed = state.services.get_mut(name)?;
-        if followed.reading || !followed.listening {
+        if followed.reading {
             return None;
         }
-        let due = if followed.sync.version().is_some() { followed.resync_at } else { followed.read_at };
+        // As soon as there is one, all are looked at.
+        if self.link.connected().borrow().session.is_none() {
+            return None;
+        }
+        let mut due = if followed.sync.version().is_some() { followed.resync_at } else { followed.read_at };
+        if !followed.listening {
+            due = due.max(followed.deaf_since + DEAF);
+        }
         if now < due {
             return Some(due);
         }
@@ -100,7 +110,12 @@ impl<I: ServiceInstance> Follower<I> {
     fn compare(&self, state: &mut State, service: &Arc<str>, version: &Version, now: Time) {
         let expired_before = self.expired_before(state, now);
         let Some(followed) = state.services.get_mut(service) else { return };
-        match followed.sync.polled(version.number, &version.epoch) {
+        let mut polled = followed.sync.polled(version.number, &version.epoch);
+        if polled == Polled::Doubt && !followed.listening {
+            // No message is on its way.
+            polled = followed.sync.polled(version.number, &version.epoch);
+        }
+        match polled {
             Polled::Doubt => state.second_look = Some(now + SECOND_LOOK),
             Polled::Read => {
                 debug!(%service, "the version is another one; the service is read");

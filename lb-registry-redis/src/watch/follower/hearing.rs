@@ -24,11 +24,16 @@ impl<I: ServiceInstance> Follower<I> {
                     self.catalog.counters().contact(SystemTime::now());
                     state.health.met(&Need::Subscription);
                     for channel in channels {
-                        if let Some(followed) =
-                            state.by_channel.get(&channel).and_then(|name| state.services.get_mut(name))
+                        if let Some((name, followed)) = state
+                            .by_channel
+                            .get(&channel)
+                            .and_then(|name| Some((name, state.services.get_mut(name)?)))
                         {
+                            // What was said before is not known; what is read from now on, and what is heard, is a chain.
                             followed.listening = true;
+                            followed.sync.lost();
                             followed.read_at = now;
+                            state.health.missing(Need::Service(Arc::clone(name)), now);
                         }
                     }
                 }
@@ -39,7 +44,11 @@ impl<I: ServiceInstance> Follower<I> {
                         state.health.missing(Need::Subscription, now);
                     }
                     for (name, followed) in &mut state.services {
-                        followed.listening = false;
+                        // Said after each attempt; only the first takes something away.
+                        if !std::mem::take(&mut followed.listening) {
+                            continue;
+                        }
+                        followed.deaf_since = now;
                         followed.sync.lost();
                         state.health.missing(Need::Service(Arc::clone(name)), now);
                     }

@@ -51,6 +51,8 @@ struct Followed {
     channel: Arc<str>,
     sync: Sync,
     listening: bool,
+    /// Since when it has not been, if it is not.
+    deaf_since: Time,
     reading: bool,
     backoff: Backoff,
     /// Not before then is it read.
@@ -199,6 +201,7 @@ impl<I: ServiceInstance> Follower<I> {
             channel: Arc::clone(&channel),
             sync: Sync::default(),
             listening: false,
+            deaf_since: now,
             reading: false,
             backoff: Backoff::default(),
             read_at: now,
