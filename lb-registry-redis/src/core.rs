@@ -10,7 +10,7 @@ use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::connection::{ConnectionError, Link};
+use crate::connection::{ConnectionError, LONG, Link};
 use crate::keys::{Namespace, ServiceKeys};
 use crate::scripts::{Answer, Call, DEREGISTER, Lua, REGISTER, TOUCH, pair, single};
 use crate::watch::{Follow, to_store};
@@ -129,15 +129,21 @@ pub(crate) struct Core<I> {
 }
 
 impl<I: ServiceInstance> Core<I> {
-    /// Has a service kept up to date; returns when it is known, or after `first_look`, or at once if nobody needs to wait.
-    /// Whether it is known.
+    /// Has a service kept up to date; returns when it is known, or after `first_look`, ten commands later if a large
+    /// service is on its way, or at once if nobody needs to wait. Whether it is known.
     pub(crate) async fn look(&self, service: &str, at_once: bool) -> Result<bool, RegistryError> {
-        let (known, waiting) = oneshot::channel();
+        let (known, mut waiting) = oneshot::channel();
         self.follow.send(Follow::Service(service.into(), known)).map_err(|_| RegistryError::Closed)?;
         if at_once {
             return Ok(false);
         }
-        Ok(matches!(timeout(self.first_look, waiting).await, Ok(Ok(()))))
+        let link = &self.writer.link;
+        match timeout(self.first_look, &mut waiting).await {
+            Err(_) if link.waits_for_long_answers() => {
+                Ok(matches!(timeout(link.dial().timeouts.command * LONG, waiting).await, Ok(Ok(()))))
+            }
+            looked => Ok(matches!(looked, Ok(Ok(())))),
+        }
     }
 
     /// Waits until a watch in this process sees a write of its own, if there is one. A write is done whether or not it

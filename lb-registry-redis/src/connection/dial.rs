@@ -30,7 +30,8 @@ use super::verdict::Trouble;
 pub struct Timeouts {
     /// For a connection, with TLS and authentication. Default 2 s.
     pub connect: Duration,
-    /// For one command or script. After two timeouts in a row the connection is replaced. Default 1 s.
+    /// For one command or script. After two timeouts in a row the connection is replaced. Reading a service that
+    /// takes longer is tried again over a connection of its own, with ten times as long. Default 1 s.
     pub command: Duration,
     /// How often a silent subscription is asked whether it still lives, and how long that may take. Default 1 s.
     pub ping: Duration,
@@ -140,6 +141,12 @@ impl Dial {
     /// The same, for who has other credentials and no databases.
     pub(crate) fn with_login(&self, user: Option<String>, password: Option<Secret>) -> Self {
         Self { user, password, database: 0, tls: self.tls.clone(), timeouts: self.timeouts }
+    }
+
+    /// The same, which waits that many times longer for an answer.
+    pub(crate) fn patient(&self, times: u32) -> Self {
+        let timeouts = self.timeouts.command(self.timeouts.command * times);
+        Self { timeouts, ..self.clone() }
     }
 
     pub(crate) fn info(&self, node: &Node) -> Result<redis::ConnectionInfo, RedisError> {

@@ -1,6 +1,7 @@
 //! Asking Redis: [`Link`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lb_core::RandomSource;
@@ -8,7 +9,7 @@ use lb_core::Secret;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Topology;
 use super::dial::{Dial, error_of};
@@ -36,7 +37,12 @@ struct Inner {
     topology: Topology,
     dial: Dial,
     supervisor: AbortHandle,
+    /// How many long answers are being waited for.
+    apart: AtomicUsize,
 }
+
+/// Long answers get that many times longer than commands do.
+pub(crate) const LONG: u32 = 10;
 
 impl Drop for Inner {
     fn drop(&mut self) {
@@ -57,7 +63,14 @@ impl Link {
         let supervisor =
             Supervisor::new(topology.clone(), dial.clone(), sentinel_login, random, publish, received);
         let supervisor = tokio::spawn(supervisor.run()).abort_handle();
-        Self(Arc::new(Inner { connected, complaints, topology, dial, supervisor }))
+        Self(Arc::new(Inner {
+            connected,
+            complaints,
+            topology,
+            dial,
+            supervisor,
+            apart: AtomicUsize::new(0),
+        }))
     }
 
     pub(crate) fn connected(&self) -> watch::Receiver<Connected> {
@@ -87,6 +100,43 @@ impl Link {
     /// Sends several commands of one slot, together.
     pub(crate) async fn pipeline(&self, pipeline: &Pipeline) -> Result<Value, ConnectionError> {
         self.send(&Request::Pipeline(pipeline)).await.map_err(|(error, _)| error)
+    }
+
+    /// The same, where the answer is so long that other commands must not wait for it, nor it for their time: over a
+    /// connection of its own, with [`LONG`] times as long.
+    pub(crate) async fn pipeline_apart(&self, pipeline: &Pipeline) -> Result<Value, ConnectionError> {
+        let session = self.session(Instant::now() + self.0.dial.timeouts.command).await?;
+        let dial = self.0.dial.patient(LONG);
+        let _apart = Apart::new(&self.0.apart);
+        let asking = async {
+            let apart = match (&session.node, self.topology()) {
+                (None, Topology::Cluster(seeds)) => {
+                    Session::cluster(session.number, dial.connect_cluster(seeds).await?)
+                }
+                (Some(node), _) => Session::one(session.number, node.clone(), dial.connect(node).await?),
+                (None, _) => return Err(ConnectionError::NotConnected { last: None }),
+            };
+            let after = dial.timeouts.command;
+            match timeout(after, apart.send(&Request::Pipeline(pipeline))).await {
+                Ok(answer) => answer.map_err(|error| error_of(&error, after)),
+                Err(_) => Err(ConnectionError::Timeout { after }),
+            }
+        };
+        // What has made the one useless has done so with the other.
+        let mut connected = self.0.connected.clone();
+        let replaced =
+            connected.wait_for(|now| now.session.as_ref().is_none_or(|s| s.number != session.number));
+        tokio::select! {
+            answer = asking => answer,
+            _ = replaced => {
+                Err(ConnectionError::Lost { problem: "the connection was replaced during a long answer".into() })
+            }
+        }
+    }
+
+    /// Whether a long answer is on its way.
+    pub(crate) fn waits_for_long_answers(&self) -> bool {
+        self.0.apart.load(Ordering::Relaxed) > 0
     }
 
     /// Runs a script, which the server may have forgotten.
@@ -135,5 +185,21 @@ impl Link {
     /// Waits until there is a session, at most for `bound`.
     pub(crate) async fn ready(&self, bound: Duration) -> Result<(), ConnectionError> {
         self.session(Instant::now() + bound).await.map(drop)
+    }
+}
+
+/// Counts a long answer while it is waited for.
+struct Apart<'a>(&'a AtomicUsize);
+
+impl<'a> Apart<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -17,4 +17,4 @@ pub(crate) use address::{Address, Node, Topology};
 pub(crate) use dial::Dial;
 pub use dial::{Timeouts, Tls};
 pub use error::{AddressError, ConnectionError};
-pub(crate) use link::{Connected, Link};
+pub(crate) use link::{Connected, LONG, Link};

@@ -25,11 +25,12 @@ pub(crate) struct Reading {
     pub(crate) expired: Vec<(Vec<u8>, u64)>,
 }
 
-/// Reads a service in one step of the server.
+/// Reads a service in one step of the server; a large one `apart` from other commands.
 pub(crate) async fn read(
     link: &Link,
     keys: &ServiceKeys,
     expired_before: u64,
+    apart: bool,
 ) -> Result<Reading, ConnectionError> {
     let mut pipeline = redis::pipe();
     pipeline.atomic();
@@ -39,7 +40,7 @@ pub(crate) async fn read(
     pipeline.cmd("HGETALL").arg(keys.overrides());
     pipeline.cmd("ZRANGE").arg(keys.removed()).arg(0).arg(-1).arg("WITHSCORES");
     pipeline.cmd("ZRANGEBYSCORE").arg(keys.expiries()).arg("-inf").arg(expired_before).arg("WITHSCORES");
-    let answer = link.pipeline(&pipeline).await?;
+    let answer = if apart { link.pipeline_apart(&pipeline).await? } else { link.pipeline(&pipeline).await? };
     parse(answer).ok_or(ConnectionError::Unexpected { operation: "reading a service" })
 }
 

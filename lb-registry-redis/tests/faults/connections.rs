@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use lb_core::{Instance, ServiceRegistry};
+use lb_registry_redis::Timeouts;
 use lb_testkit::redis::RedisServer;
 use lb_testkit::{Proxy, ProxyMode};
 
-use crate::fleet::{Fleet, took};
+use crate::fleet::{Fleet, TTL, builder, took};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -110,4 +111,43 @@ async fn a_change_whose_message_is_lost_is_found_by_its_version() {
     redis.cli(&["INCR", crate::fleet::VERSION]).await.unwrap();
     took("lost message", "seen", fleet.sees(&["w", "x", "y", "z"], bound).await, bound);
     fleet.end(&redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_takes_long_to_read_is_read_and_holds_nobody_up() {
+    let redis = RedisServer::start().await.unwrap();
+    let fleet = Fleet::start(&redis.url()).await;
+    let large = || (0..900).map(|n| Instance::new(format!("l{n:04}")).with_metadata("m", "x".repeat(1000)));
+    let registered = large().map(|instance| fleet.a.register("large", instance));
+    for written in futures_util::future::join_all(registered).await {
+        written.unwrap();
+    }
+    // Nearly a megabyte at half a megabyte a second, where a command may take one second.
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    proxy.set(ProxyMode::Bandwidth(512 * 1024));
+    let timeouts = Timeouts::default().resync(SECOND);
+    let far = builder(&format!("redis://{}", proxy.address())).timeouts(timeouts).connect().await.unwrap();
+    let start = tokio::time::Instant::now();
+    let watch = far.watch("large").await.unwrap();
+    took("slow way", "large service known", start.elapsed(), 13 * SECOND);
+    assert_eq!(watch.current().entries.len(), 900);
+
+    // Read as a whole again and again, and neither the watch nor the announcement notices.
+    let announced = far.announce("s", Instance::new("far")).await.unwrap();
+    let (before, bytes) = (far.status(), sent(&redis).await);
+    tokio::time::sleep(2 * TTL).await;
+    let after = far.status();
+    assert!(sent(&redis).await - bytes > 1_000_000, "it was not read again");
+    assert_eq!(
+        (after.reconnects, after.re_registrations, after.expired),
+        (before.reconnects, before.re_registrations, 0)
+    );
+    assert_eq!(watch.current().freshness, lb_core::registry::Freshness::Live);
+    drop(announced);
+    fleet.sees(&["x", "y", "z"], 3 * SECOND).await;
+    fleet.end(&redis).await;
+}
+
+async fn sent(redis: &RedisServer) -> u64 {
+    redis.info("stats", "total_net_output_bytes").await.unwrap().trim().parse().unwrap()
 }

@@ -34,6 +34,8 @@ pub enum ProxyMode {
     RefuseNew,
     /// Forwards everything, each piece of up to 64 KiB this much later, one after the other.
     Latency(Duration),
+    /// Forwards everything, each connection and direction by so many bytes a second at most.
+    Bandwidth(u32),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,10 +47,19 @@ enum Direction {
 impl ProxyMode {
     fn forwards(self, direction: Direction) -> bool {
         match self {
-            Self::Pass | Self::RefuseNew | Self::Latency(_) => true,
+            Self::Pass | Self::RefuseNew | Self::Latency(_) | Self::Bandwidth(_) => true,
             Self::BlackHole => false,
             Self::BlackHoleToServer => direction == Direction::ToClient,
             Self::BlackHoleToClient => direction == Direction::ToServer,
+        }
+    }
+
+    /// How long a piece of so many bytes is held back.
+    fn delay(self, bytes: usize) -> Duration {
+        match self {
+            Self::Latency(delay) => delay,
+            Self::Bandwidth(rate) => Duration::from_secs_f64(bytes as f64 / f64::from(rate.max(1))),
+            _ => Duration::ZERO,
         }
     }
 }
@@ -266,7 +277,8 @@ async fn pump(
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = read(from, &mut buffer).await?;
-        if let ProxyMode::Latency(delay) = gate(&mut setting, direction).await {
+        let delay = gate(&mut setting, direction).await.delay(read);
+        if !delay.is_zero() {
             tokio::time::sleep(delay).await;
             gate(&mut setting, direction).await;
         }

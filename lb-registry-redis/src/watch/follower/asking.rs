@@ -20,6 +20,8 @@ const DEAF: Duration = Duration::from_secs(1);
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// A whole reading is due that much less often per so many instances.
 const LARGE: usize = 1000;
+/// A service of so many instances is read apart from other commands, which would wait for its answer.
+const APART: usize = 10 * LARGE;
 /// Who has been dead for that long is taken out by whoever sees it.
 const LONG_DEAD: Duration = Duration::from_secs(600);
 
@@ -52,13 +54,11 @@ impl<I: ServiceInstance> Follower<I> {
     pub(super) fn read_if_due(&self, state: &mut State, name: &Arc<str>, now: Time) -> Option<Time> {
         let expired_before = self.expired_before(state, now);
         let followed = state.services.get_mut(name)?;
-        if followed.reading {
+        if followed.reading.is_some() {
             return None;
         }
         // As soon as there is one, all are looked at.
-        if self.link.connected().borrow().session.is_none() {
-            return None;
-        }
+        self.link.connected().borrow().session.as_ref()?;
         let mut due = if followed.sync.version().is_some() { followed.resync_at } else { followed.read_at };
         if !followed.listening {
             due = due.max(followed.deaf_since + DEAF);
@@ -66,11 +66,12 @@ impl<I: ServiceInstance> Follower<I> {
         if now < due {
             return Some(due);
         }
-        followed.reading = true;
+        followed.reading = Some(now);
         let number = followed.sync.reading();
+        let apart = followed.apart;
         let (link, service, keys) = (self.link.clone(), Arc::clone(name), followed.keys.clone());
         state.work.spawn(async move {
-            Done::Read { service, number, result: reading::read(&link, &keys, expired_before).await }
+            Done::Read { service, number, result: reading::read(&link, &keys, expired_before, apart).await }
         });
         None
     }
@@ -142,11 +143,13 @@ impl<I: ServiceInstance> Follower<I> {
     ) {
         let judged = state.offset.is_some() && now >= state.judge_at;
         let Some(followed) = state.services.get_mut(service) else { return };
-        followed.reading = false;
+        let took = followed.reading.take().map_or(Duration::ZERO, |since| now.since(since));
         let reading = match result {
             Ok(reading) => reading,
             Err(error) => {
                 self.catalog.counters().failed();
+                // That it takes long may be its size; others must not suffer for it.
+                followed.apart |= matches!(error, ConnectionError::Timeout { .. });
                 let wait = followed.backoff.next(&*self.random);
                 followed.read_at = now + wait;
                 followed.resync_at = followed.resync_at.max(now + wait);
@@ -158,6 +161,7 @@ impl<I: ServiceInstance> Follower<I> {
         };
         followed.backoff.reset();
         followed.read_at = now;
+        followed.apart = reading.instances.len() >= APART || took > self.link.dial().timeouts.command / 2;
         let more = 1 + reading.instances.len() / LARGE;
         let spread = 0.8 + 0.4 * self.random.unit();
         followed.resync_at = now + self.settings.resync.mul_f64(spread * (more.min(15) as f64));

@@ -53,7 +53,10 @@ struct Followed {
     listening: bool,
     /// Since when it has not been, if it is not.
     deaf_since: Time,
-    reading: bool,
+    /// Since when it is being read, if it is.
+    reading: Option<Time>,
+    /// Whether it is read over a connection of its own.
+    apart: bool,
     backoff: Backoff,
     /// Not before then is it read.
     read_at: Time,
@@ -202,7 +205,8 @@ impl<I: ServiceInstance> Follower<I> {
             sync: Sync::default(),
             listening: false,
             deaf_since: now,
-            reading: false,
+            reading: None,
+            apart: false,
             backoff: Backoff::default(),
             read_at: now,
             resync_at: Time::MAX,
