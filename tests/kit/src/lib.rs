@@ -9,6 +9,8 @@
 //! - [`Proxy`]: a TCP proxy in front of a server, whose faults can be switched while it runs
 //! - [`schedule`]: seeded random sequences of faults, and the invariants that must hold under them
 //! - [`Certificates`]: for TLS and mutual TLS
+//! - [`Log`]: all that is logged, to look for what must not be
+//! - [`picks`]: what calls cost while a registry changes
 //! - [`locate`]: where the programs are; `cargo xtask test` installs those that are missing
 //!
 //! Nothing is left over, however a test ends. A server is killed when its handle is dropped; it is killed by the
@@ -22,6 +24,8 @@ mod command;
 mod error;
 pub mod etcd;
 pub mod locate;
+mod log;
+pub mod picks;
 mod ports;
 mod process;
 mod proxy;
@@ -32,6 +36,7 @@ mod tls;
 mod wait;
 
 pub use error::{Error, Result};
+pub use log::Log;
 pub use ports::{ReservedPort, reserve_port};
 pub use process::Process;
 pub use proxy::{Proxy, ProxyMode};
