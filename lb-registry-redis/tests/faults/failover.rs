@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lb_core::{Instance, ServiceRegistry};
-use lb_testkit::redis::{MASTER_NAME, RedisCluster, RedisSentinel};
+use lb_testkit::redis::{MASTER_NAME, RedisCluster, RedisOptions, RedisSentinel, RedisServer};
 
-use crate::fleet::{BACK, Fleet, server_has, took};
+use crate::fleet::{BACK, Fleet, TTL, builder, server_has, took};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ALL: [&str; 3] = ["x", "y", "z"];
@@ -14,6 +14,16 @@ fn url(redis: &RedisSentinel) -> String {
     let hosts: Vec<_> =
         redis.sentinel_urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
     format!("redis+sentinel://{}/{MASTER_NAME}", hosts.join(","))
+}
+
+/// Registers `r` until the promoted master has it; how long that took.
+async fn writes_reach(fleet: &Fleet, new: &RedisServer) -> Duration {
+    let reached =
+        lb_testkit::eventually_async("a write that reaches the promoted master", 4 * SECOND, async || {
+            fleet.a.register("s", Instance::new("r")).await.ok()?;
+            crate::fleet::listing(new).await.contains("r").then_some(())
+        });
+    reached.await.unwrap().1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,12 +57,7 @@ async fn a_deposed_master_is_left_though_it_takes_writes() {
     let direct = crate::fleet::builder(&old.url()).connect().await.unwrap();
     let stray = direct.register("s", Instance::new("stray")).await;
     println!("a write to the deposed master: {stray:?}");
-    let left =
-        lb_testkit::eventually_async("a write that reaches the promoted master", 4 * SECOND, async || {
-            fleet.a.register("s", Instance::new("r")).await.ok()?;
-            crate::fleet::listing(new).await.contains("r").then_some(())
-        });
-    took("deposed master", "it is left by who writes", left.await.unwrap().1, 4 * SECOND);
+    took("deposed master", "it is left by who writes", writes_reach(&fleet, new).await, 4 * SECOND);
     took("deposed master", "converged", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
     server_has(new, &["r", "x", "y", "z"], BACK).await;
     fleet.end(new).await;
@@ -102,4 +107,42 @@ async fn a_cluster_node_that_hangs_and_comes_back_is_used_again() {
         home.expect("one node has the service")
     };
     fleet.end(home).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_masters_it_is_the_promoted_one() {
+    // The servers let only us do everything, so that the sentinels can be cut off and nobody else.
+    let options = RedisOptions::new().user("app", "on >secret-a ~* &* +@all");
+    let redis = RedisSentinel::start_with(1, options).await.unwrap();
+    let with = || builder(&url(&redis)).credentials("app", "secret-a");
+    let fleet = Fleet::with(with(), with()).await;
+    let old = redis.master().await.unwrap();
+    old.cli(&["ACL", "SETUSER", "default", "-ping"]).await.unwrap();
+    let (new, promoted) = redis.promoted(old, 20 * SECOND).await.unwrap();
+    println!("master cut off from the sentinels: another promoted after {promoted:.0?}");
+    // What is written to the old one until it is left is lost, as far as nobody stands behind it.
+    took("two masters", "the old one is left by who writes", writes_reach(&fleet, new).await, 4 * SECOND);
+    took("two masters", "converged", fleet.converges("r", 4 * SECOND).await, 4 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    assert_eq!(
+        old.info("replication", "role").await.unwrap(),
+        "master",
+        "it does not know that it is deposed"
+    );
+    // What somebody writes there who does not ask the sentinels is seen by nobody, and lost.
+    let direct = builder(&old.url()).credentials("app", "secret-a").connect().await.unwrap();
+    direct.register("s", Instance::new("stray")).await.unwrap();
+    assert!(crate::fleet::listing(old).await.contains("stray"));
+    tokio::time::sleep(TTL).await;
+    assert_eq!(fleet.view(), ["r", "x", "y", "z"]);
+    drop(direct);
+
+    old.cli(&["ACL", "SETUSER", "default", "+ping"]).await.unwrap();
+    let demoted = lb_testkit::eventually_async("the old master follows", 30 * SECOND, async || {
+        let role = old.info("replication", "role").await.ok()?;
+        (role != "master").then_some(())
+    });
+    took("two masters", "the old one follows", demoted.await.unwrap().1, 30 * SECOND);
+    assert_eq!(fleet.view(), ["r", "x", "y", "z"]);
+    fleet.end(new).await;
 }
