@@ -21,6 +21,6 @@ pub(crate) async fn measure(url: &str) {
     let Rates { quiet, busy, changes } =
         while_changing(LoadBalancer::new(registry), "bench", watch, PERIOD, writer).await;
     row("calls per second of processor time, 1,000 instances, quiet", format!("{:.2} M", quiet / 1e6));
-    row(&format!("the same, {changes:.0} changes per second arriving"), format!("{:.2} M", busy / 1e6));
+    row(&format!("the same, {changes:.0} snapshots per second arriving"), format!("{:.2} M", busy / 1e6));
     row("ratio", format!("{:.2}", busy / quiet));
 }

@@ -36,7 +36,7 @@ pub(crate) async fn measure(n: usize, period: Duration) {
         &format!("calls per second of processor time, {n} instances, quiet"),
         format!("{:.2} M", quiet / 1e6),
     );
-    row(&format!("the same, {changes:.0} changes per second arriving"), format!("{:.2} M", busy / 1e6));
+    row(&format!("the same, {changes:.0} snapshots per second arriving"), format!("{:.2} M", busy / 1e6));
     row("ratio", format!("{:.2}", busy / quiet));
 }
 

@@ -106,11 +106,11 @@ impl<I: ServiceInstance> Translator<I> {
         }
         items.extend(reading.config.iter().map(|bytes| Self::config(service, reading.version, bytes)));
 
-        let there: HashSet<&[u8]> = reading.instances.iter().map(|(id, _)| &**id).collect();
+        let there = |id: &[u8]| reading.instances.binary_search_by(|(at, _)| (**at).cmp(id)).is_ok();
         let mut removed: Vec<_> = reading
             .removed
             .iter()
-            .filter(|(id, at)| *at > known && *at <= reading.version && !there.contains(&**id))
+            .filter(|(id, at)| *at > known && *at <= reading.version && !there(id))
             .filter_map(|(id, at)| Some(Change::removed(Arc::clone(service), *at, text(id)?)))
             .collect();
         removed.sort_by_key(|change| change.revision);

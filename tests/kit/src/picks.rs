@@ -19,7 +19,7 @@ pub struct Rates {
     pub quiet: f64,
     /// The same while changes arrive.
     pub busy: f64,
-    /// Changes per second that have arrived.
+    /// Snapshots per second that have been published; changes that arrive together share one.
     pub changes: f64,
 }
 
@@ -33,7 +33,7 @@ pub struct Rates {
 pub async fn while_changing<W>(
     lb: LoadBalancer<Instance>,
     service: &'static str,
-    watch: SnapshotWatch<Instance>,
+    mut watch: SnapshotWatch<Instance>,
     period: Duration,
     writer: impl Fn() -> W,
 ) -> Rates {
@@ -67,10 +67,15 @@ pub async fn while_changing<W>(
         quiet += rate().await / ROUNDS as f64;
         let writing = writer();
         tokio::time::sleep(period / 4).await;
-        let before = watch.current().revision.get();
-        busy += rate().await / ROUNDS as f64;
-        let arrived = watch.current().revision.get() - before;
-        changes += arrived as f64 / period.as_secs_f64() / ROUNDS as f64;
+        let mut arrived = 0_u32;
+        let counting = async {
+            while watch.changed().await.is_ok() {
+                arrived += 1;
+            }
+            std::future::pending::<()>().await;
+        };
+        busy += tokio::select! { rate = rate() => rate, () = counting => 0.0 } / ROUNDS as f64;
+        changes += f64::from(arrived) / period.as_secs_f64() / ROUNDS as f64;
         drop(writing);
     }
     end.store(true, Ordering::Relaxed);

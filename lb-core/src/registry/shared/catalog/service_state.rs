@@ -159,6 +159,13 @@ impl<I: ServiceInstance> ServiceState<I> {
         self.applied = revision;
         self.dirty |= rewound;
 
+        if self.is_empty() {
+            // Nobody can be missing.
+            for item in items {
+                self.take(item, service, rewound);
+            }
+            return;
+        }
         let mut seen = Seen::default();
         for item in items {
             seen.note(&item.kind);
@@ -354,7 +361,9 @@ impl<I: ServiceInstance> ServiceState<I> {
 
     fn set(&mut self, id: Arc<str>, entry: Option<Entry<I>>) {
         self.dirty = true;
-        self.touched.insert(Arc::clone(&id));
+        if !self.before.is_empty() {
+            self.touched.insert(Arc::clone(&id));
+        }
         self.usable += usize::from(entry.as_ref().is_some_and(is_usable));
         let before = match entry {
             Some(entry) => self.entries.insert_at(id, Arc::new(entry)),
