@@ -147,8 +147,9 @@ impl<I: ServiceInstance> Core<I> {
     }
 
     /// Waits until a watch in this process sees a write of its own, if there is one. A write is done whether or not it
-    /// is seen, so this does not wait for long.
+    /// is seen, so this does not wait for long. Who looks later sees it in any case.
     pub(crate) async fn seen(&self, service: &str, revision: Revision) {
+        let _ = self.follow.send(Follow::Wrote(service.into(), revision.get()));
         if self.catalog.applied(service) > 0 {
             let bound = Duration::from_millis(100);
             let _ = timeout(bound, self.catalog.reached(service, revision.get())).await;

@@ -15,7 +15,7 @@ use crate::watch::sync::{Polled, Sync};
 
 /// A service that is not listened to is read all the same after that long, and then when its version changes: the
 /// subscription may be what cannot be had. Most often it is there sooner, and the service is read once.
-const DEAF: Duration = Duration::from_secs(1);
+pub(super) const DEAF: Duration = Duration::from_secs(1);
 /// A second look at a version that differs.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 /// A whole reading is due that much less often per so many instances.

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use self::asking::Done;
+use self::asking::{DEAF, Done};
 use super::ear::{Listen, Sound};
 use super::health::{Health, Need, Verdict};
 use super::sync::Sync;
@@ -29,6 +29,8 @@ use crate::keys::{Namespace, ServiceKeys};
 pub(crate) enum Follow {
     /// Keep this service up to date as long as somebody watches it; say when it is known for the first time.
     Service(Arc<str>, oneshot::Sender<()>),
+    /// This process has written to a service, which is at this version since.
+    Wrote(Arc<str>, u64),
 }
 
 /// By which numbers the follower goes.
@@ -62,6 +64,8 @@ struct Followed {
     read_at: Time,
     /// Read as a whole then, whatever its version.
     resync_at: Time,
+    /// The version of the last write of this process.
+    wrote: u64,
     /// When the first instance expires or has expired, as of the last reading.
     first_expiry: Option<u64>,
     waiting: Vec<oneshot::Sender<()>>,
@@ -127,6 +131,11 @@ impl<I: ServiceInstance> Follower<I> {
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Follow::Service(service, known)) => self.follow(&mut state, service, known),
+                    Some(Follow::Wrote(service, version)) => {
+                        if let Some(followed) = state.services.get_mut(&service) {
+                            followed.wrote = followed.wrote.max(version);
+                        }
+                    }
                     None => return,
                 },
                 n = sounds.recv_many(&mut batch, BATCH) => {
@@ -186,7 +195,18 @@ impl<I: ServiceInstance> Follower<I> {
     fn follow(&self, state: &mut State, service: Arc<str>, known: oneshot::Sender<()>) {
         let now = self.clock.now();
         if let Some(followed) = state.services.get_mut(&service) {
-            if self.catalog.latest(&service).is_known() {
+            let connected = self.link.connected().borrow().session.is_some();
+            let read = followed.sync.version().is_some() || followed.reading.is_some();
+            let behind = !followed.listening || followed.wrote > followed.sync.version().unwrap_or(0);
+            if connected && read && behind {
+                // Whoever asks is to see at least what this process has written.
+                followed.sync.lost();
+                followed.read_at = followed.read_at.max(now);
+                followed.deaf_since = now - DEAF;
+                followed.waiting.push(known);
+                state.scan_at = now;
+                state.health.missing(Need::Service(service), now);
+            } else if self.catalog.latest(&service).is_known() {
                 // Others watch it, and see what is known: who comes now need not wait for an outage to be over, or to be
                 // called one.
                 let _ = known.send(());
@@ -210,6 +230,7 @@ impl<I: ServiceInstance> Follower<I> {
             backoff: Backoff::default(),
             read_at: now,
             resync_at: Time::MAX,
+            wrote: 0,
             first_expiry: None,
             waiting: vec![known],
         };
