@@ -346,8 +346,9 @@ impl<I: ServiceInstance> Pool<I> {
         self.health().chance()
     }
 
-    /// What the picker in force wants done beside picks.
-    pub(crate) fn background(&self) -> Vec<Arc<dyn Background>> {
+    /// What the picker in force wants done beside picks. The engine has it done; a simulator has to see to it itself,
+    /// after each [`apply`](Self::apply).
+    pub fn background(&self) -> Vec<Arc<dyn Background>> {
         self.published.load().picker.background()
     }
 

@@ -12,8 +12,9 @@ use crate::time::Clock;
 /// [`Picker::background`](super::Picker::background); the engine runs it in a task of its own, from the first call to
 /// the service on and for as long as a picker of that service names the same object (the same `Arc`). Then the future is
 /// dropped, wherever it is: what it has spawned must end with it (a [`JoinSet`](tokio::task::JoinSet) does). If it ends by
-/// itself it is begun anew with the next change of the set. Nothing is run where there is no engine, as in a simulator
-/// that drives a [`Pool`](crate::pool::Pool) itself: a strategy must do without.
+/// itself it is begun anew with the next change of the set. Nothing is run where there is no engine: who drives a
+/// [`Pool`](crate::pool::Pool) without one asks it for [what is wanted](crate::pool::Pool::background), and a strategy must
+/// do without.
 ///
 /// ```
 /// use std::pin::Pin;

@@ -144,7 +144,10 @@ impl Prequal {
     /// Each pick pays for three probes (`probe_rate`), which are sent a few milliseconds later to members in an order by
     /// chance, at most 64 at the same time. The last 16 answers (`probe_pool`), one per member, are kept for a second
     /// (`probe_max_age`); a pick applies the hot-cold rule to those of eligible members, hot being who has more than `q_rif`
-    /// of the last 128 answers. The answer that a pick goes by counts one request more, and after some uses it is dropped:
+    /// of the last 128 answers. Compared are those that are younger than two median latencies (or 10 ms), and the youngest
+    /// three in any case: where a client makes few calls its answers are old, all clients have acted on the same ones, and
+    /// whoever compared all of them would go where everybody has just gone (the paper compares all; its clients make many
+    /// calls). The answer that a pick goes by counts one request more, and after some uses it is dropped:
     /// `max(1, 2 / ((1 − m/n) · probe_rate − probe_remove_rate))` of them among n members with a pool of m, without end where
     /// that is below 0 or infinite. If n > m each pick also drops one answer (`probe_remove_rate`), in turn the worst and the
     /// oldest; the paper does so always, but where everybody has a place of his own it would only empty the pool.

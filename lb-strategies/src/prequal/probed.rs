@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use lb_core::Time;
 use lb_core::strategy::{
     Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
 };
@@ -91,6 +93,11 @@ struct ProbedPicker<I> {
     removes: bool,
 }
 
+/// So many answers are compared however old they are.
+const FEW: usize = 3;
+/// An answer as young as that is as good as a new one.
+const FRESH: Duration = Duration::from_millis(10);
+
 impl<I: Send + Sync + 'static> ProbedPicker<I> {
     #[inline]
     fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, answer: &Answer) -> Seen {
@@ -107,10 +114,27 @@ impl<I: Send + Sync + 'static> ProbedPicker<I> {
         Seen { load, latency, weight }
     }
 
+    /// Since when answers are compared: for twice what a request takes, and the youngest three in any case. What is older
+    /// others have acted on, too; who compared many old ones would go where everybody has just gone.
+    fn since(&self, now: Time) -> Time {
+        let recent = Duration::from_nanos((2.0 * self.board.latency.get()) as u64).max(FRESH);
+        let mut youngest = [Time::ORIGIN; FEW];
+        for answer in self.board.pool.answers(now, 0) {
+            let mut at = answer.at;
+            for place in &mut youngest {
+                if at > *place {
+                    std::mem::swap(&mut at, place);
+                }
+            }
+        }
+        youngest[FEW - 1].min(now - recent)
+    }
+
     /// The best of those that have answered, if there are two.
     fn by_answers(&self, candidates: &Candidates<'_, I>, turn: u64) -> Option<Slot> {
-        let Board { set, pool, hot } = &*self.board;
+        let Board { set, pool, hot, .. } = &*self.board;
         let (hot, now) = (hot.get(), candidates.now());
+        let since = self.since(now);
         let (mut found, mut best, mut alike) = (0, None::<(Seen, Answer, Slot)>, 0.0);
         let mut leaving = None::<(Seen, Answer)>;
         for answer in pool.answers(now, turn as usize % pool.size()) {
@@ -123,7 +147,7 @@ impl<I: Send + Sync + 'static> ProbedPicker<I> {
             if self.removes && leaving.as_ref().is_none_or(leaves) {
                 leaving = Some((seen, answer));
             }
-            if !candidates.takes_turn(slot) {
+            if answer.at < since || !candidates.takes_turn(slot) {
                 continue;
             }
             found += 1;
@@ -177,13 +201,12 @@ impl<I: Send + Sync + 'static> Picker<I> for ProbedPicker<I> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::super::probe::{ProbeReport, ProbeTarget};
     use super::*;
     use lb_core::strategy::{Exclusions, PickRequest};
     use lb_core::testing::{StrategyBench, StrategyContract};
-    use lb_core::{CheckFailed, Failure, Instance, SeededRandom, Time};
+    use lb_core::{CheckFailed, Failure, Instance, SeededRandom};
 
     /// Whoever is in the set has answered already.
     struct Heard<F>(ProbedPrequal<Instance>, F);
@@ -288,6 +311,35 @@ mod tests {
             }
             assert!((60..=140).contains(&shares[0]), "a quarter of 400: {shares:?}");
         });
+    }
+
+    /// The older an answer is, the more have acted on it: of old ones a few are compared.
+    #[test]
+    fn of_old_answers_only_the_youngest_are_compared() {
+        let strategy =
+            lasting().with_probe(|_: ProbeTarget<Instance>| async { Err(CheckFailed::new("silent")) });
+        let bench = StrategyBench::new(lb_core::strategy::RoundRobin::new(), 3).with_equal_members(8);
+        let (set, tried, ms) = (bench.set(), Exclusions::new(), Duration::from_millis);
+        let picker = strategy.picker(&set, None);
+        let probed = previous_as::<ProbedPicker<Instance>, Instance>(Some(&*picker)).unwrap();
+        let place =
+            |n| (0..8).find(|&at| index(set.member(set.slot(at).unwrap()).unwrap().id()) == n).unwrap();
+        // The first one answered is the fastest.
+        for n in 0..8_u64 {
+            let at = Time::after_origin(ms(1000 + n));
+            let answer = Answer::new(place(n as usize), 0, ms(1 + n), at, super::super::pool::NO_END);
+            probed.board.pool.put(&answer, at);
+        }
+        probed.board.hot.set(9.0);
+        let pick = |now: Time| {
+            let candidates = Candidates::new(&set, PickRequest::new(&tried), &now, bench.random());
+            index(set.member(picker.pick(&candidates).unwrap()).unwrap().id())
+        };
+        assert_eq!(pick(Time::after_origin(ms(1010))), 0, "all are fresh");
+        assert_eq!(pick(Time::after_origin(ms(1012))), 2, "those of the last 10 ms");
+        assert_eq!(pick(Time::after_origin(ms(1500))), 5, "the last three");
+        probed.board.latency.set(ms(300).as_nanos() as f64);
+        assert_eq!(pick(Time::after_origin(ms(1500))), 0, "where a request takes 300 ms they are not old");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Board<I> {
     pub(super) pool: ProbePool,
     /// The load above which a member is hot.
     pub(super) hot: Float,
+    /// The latency, in nanoseconds, that half of the members are not above.
+    pub(super) latency: Float,
 }
 
 /// What only the writer needs.
@@ -38,8 +40,8 @@ struct State<I> {
     pace: Pace,
     /// Positions whose turn is yet to come, in an order by chance: everybody is asked once before anybody is again.
     deck: Vec<usize>,
-    /// The loads that were last heard of.
-    loads: VecDeque<f64>,
+    /// The loads and latencies that were last heard of.
+    heard: VecDeque<(f64, f64)>,
 }
 
 /// How many answers say what is usual.
@@ -60,13 +62,15 @@ pub(super) struct Ask<I> {
 }
 
 impl<I> Board<I> {
-    fn new(set: &MemberSet<I>, probing: &Probing, hot: f64) -> Self {
+    fn new(set: &MemberSet<I>, probing: &Probing, hot: f64, latency: f64) -> Self {
         let board = Self {
             set: set.clone(),
             pool: ProbePool::new(probing.pool, probing.max_age),
             hot: Float::default(),
+            latency: Float::default(),
         };
         board.hot.set(hot);
+        board.latency.set(latency);
         board
     }
 
@@ -93,9 +97,9 @@ impl<I> Prober<I> {
         q_rif: f64,
         set: &MemberSet<I>,
     ) -> Self {
-        let board = Arc::new(Board::new(set, &probing, 0.0));
+        let board = Arc::new(Board::new(set, &probing, 0.0, 0.0));
         let state =
-            State { board, pace: Pace::default(), deck: Vec::new(), loads: VecDeque::with_capacity(RECENT) };
+            State { board, pace: Pace::default(), deck: Vec::new(), heard: VecDeque::with_capacity(RECENT) };
         Self { probe, counts, probing, q_rif, picks: CachePadded::default(), state: Mutex::new(state) }
     }
 
@@ -126,7 +130,7 @@ impl<I> Prober<I> {
     pub(super) fn take_over(&self, set: &MemberSet<I>) {
         let mut state = self.state();
         let old = Arc::clone(&state.board);
-        let board = Board::new(set, &self.probing, old.hot.get());
+        let board = Board::new(set, &self.probing, old.hot.get(), old.latency.get());
         // However old they are: whether they are of use is for picks to say.
         for answer in old.pool.answers(Time::ORIGIN, 0) {
             let member = old.set.slot(answer.place).and_then(|slot| old.set.member(slot));
@@ -153,14 +157,18 @@ impl<I> Prober<I> {
         let Some(place) = board.place_of(&ask.member, ask.place) else { return };
         let uses = self.probing.uses(board.set.len(), random);
         board.pool.put(&Answer::new(place, report.in_flight, report.latency, now, uses), now);
-        if state.loads.len() == RECENT {
-            state.loads.pop_front();
+        if state.heard.len() == RECENT {
+            state.heard.pop_front();
         }
-        state.loads.push_back(board.load(report.in_flight, f64::from(ask.member.weight().max(1))));
-        let mut loads = [0.0; RECENT];
-        let known = state.loads.len();
-        loads.iter_mut().zip(&state.loads).for_each(|(to, from)| *to = *from);
-        board.hot.set(quantile(&mut loads[..known], self.q_rif));
+        let load = board.load(report.in_flight, f64::from(ask.member.weight().max(1)));
+        state.heard.push_back((load, report.latency.as_nanos() as f64));
+        let mut values = [0.0; RECENT];
+        let mut quantile_of = |value: fn(&(f64, f64)) -> f64, part| {
+            values.iter_mut().zip(&state.heard).for_each(|(to, from)| *to = value(from));
+            quantile(&mut values[..state.heard.len()], part)
+        };
+        board.hot.set(quantile_of(|(load, _)| *load, self.q_rif));
+        board.latency.set(quantile_of(|(_, latency)| *latency, 0.5));
     }
 }
 

@@ -32,7 +32,9 @@ impl<I: Send + Sync + 'static> Background for Prober<I> {
                 }
                 let before = std::mem::replace(&mut picks, self.picks());
                 look = if before == picks { (2 * look).min(LAZY_LOOK) } else { LOOK };
+                // In order, not by chance, so that a simulator's runs repeat themselves.
                 tokio::select! {
+                    biased;
                     Some(ended) = running.join_next() => {
                         if let Ok((ask, result)) = ended {
                             self.ended(&ask, result, &*clock, &random);

@@ -6,9 +6,9 @@ use lb_core::StrategySpec;
 use lb_core::limit::DeclaredLimiters;
 use lb_core::pool::PoolContext;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
-use lb_strategies::{BuiltInStrategies, ClientIndex};
+use lb_strategies::{BuiltInStrategies, ClientIndex, Prequal};
 
-use crate::engine::ClientInfo;
+use crate::engine::{ClientInfo, Reports};
 use crate::scenario::file::Limiting;
 use crate::scenario::{Scenario, SimHost};
 
@@ -22,11 +22,21 @@ pub struct Entrant {
     pub label: String,
     /// Its name and parameters.
     pub spec: StrategySpec,
+    /// Whether it asks hosts what they have to do.
+    pub asks: bool,
 }
 
 impl Entrant {
     /// Makes it for one client.
     pub fn build(&self, client: ClientInfo<'_>) -> Result<Arc<dyn Strategy<SimHost>>, StrategyError> {
+        if self.asks {
+            if self.spec.name != Prequal::NAME {
+                let problem = format!("only `{}` can ask hosts", Prequal::NAME);
+                return Err(StrategyError::InvalidParams { name: self.spec.name.clone(), problem });
+            }
+            let rules = Prequal::from_params(&self.spec.params)?;
+            return Ok(Arc::new(rules.with_probe(client.reports.clone())));
+        }
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let index = ClientIndex::new(number(client.index), number(client.count)).map_err(|error| {
             StrategyError::InvalidParams { name: self.spec.name.clone(), problem: error.to_string() }
@@ -50,15 +60,17 @@ const WRAPPING: [&str; 5] = ["aperture", "priority", "sticky", "subset", "zone_a
 /// Those who take part in a scenario, in order: the built-in strategies that stand alone, each with its defaults, and what
 /// the scenario adds. `chosen`: only those with these labels; none: all.
 pub fn entrants(scenario: &Scenario, chosen: &[String]) -> Result<Vec<Entrant>, String> {
-    let built_in = BuiltInStrategies::names()
-        .iter()
-        .map(|name| Entrant { label: (*name).to_owned(), spec: StrategySpec::new(*name) });
+    let built_in = BuiltInStrategies::names().iter().map(|name| Entrant {
+        label: (*name).to_owned(),
+        spec: StrategySpec::new(*name),
+        asks: false,
+    });
     let alone = |label: &String| !WRAPPING.contains(&label.as_str()) && !scenario.without.contains(label);
     let mut all: Vec<_> = built_in.filter(|entrant| alone(&entrant.label)).collect();
     for added in &scenario.strategies {
         let params = serde_json::to_value(&added.params).map_err(|error| error.to_string())?;
         let spec = StrategySpec::new(&*added.name).with_params(params);
-        all.push(Entrant { label: added.label.clone(), spec });
+        all.push(Entrant { label: added.label.clone(), spec, asks: added.asks });
     }
     if let Some(only) = &scenario.only {
         // In the order of the scenario.
@@ -73,7 +85,8 @@ pub fn entrants(scenario: &Scenario, chosen: &[String]) -> Result<Vec<Entrant>, 
     }
     for entrant in &all {
         let zone = scenario.clients.zones.first().map(String::as_str);
-        let client = ClientInfo { index: 0, count: scenario.clients.count, zone };
+        let client =
+            ClientInfo { index: 0, count: scenario.clients.count, zone, reports: &Reports::default() };
         entrant.build(client).map_err(|error| format!("strategy `{}`: {error}", entrant.label))?;
     }
     Ok(all)

@@ -44,6 +44,8 @@ pub(super) struct Attempt {
     pub(super) lease: Lease<SimHost>,
     pub(super) began: u64,
     pub(super) limit: Option<AttemptLimit>,
+    /// What the host had to do then, this included.
+    pub(super) found: usize,
 }
 
 /// A process with a balancer of its own.

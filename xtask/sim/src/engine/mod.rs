@@ -6,17 +6,22 @@
 //! - *the line* of those who wait for somebody to become available (`line.rs`): first come, first served, only the
 //!   first looks, as many as `max_waiting`. It looks whenever something has happened to the client's pool, where the
 //!   engine looks when it is woken; looking once too often finds nobody.
+//! - *what hosts say when they are asked* (`probe.rs`), for strategies that ask. The tasks that ask are the real ones
+//!   (`beside.rs`).
 //! - *what is measured*: every success is told to the pool, where the engine tells it those that somebody wants to know
 //!   of. The decisions are the same.
 //!
 //! Not simulated: hedging, fallback services, and the time that the balancer itself takes.
 
 mod arrivals;
+mod beside;
 mod call;
 mod event;
 mod keys;
 mod line;
+mod probe;
 mod server;
 mod world;
 
+pub use probe::Reports;
 pub use world::{Build, ClientInfo, run, run_from};

@@ -11,10 +11,12 @@ use lb_core::registry::{Entries, Entry, InstanceState, Revision, Snapshot};
 use lb_core::strategy::{Outcome, PickRequest, Strategy, StrategyError};
 
 use super::arrivals::Source;
+use super::beside::Beside;
 use super::call::{Attempt, Call, Client, nanos, time};
 use super::event::{Agenda, Answer, Event, Job};
 use super::keys::Keys;
 use super::line::LINE;
+use super::probe::Reports;
 use super::server::{Reception, Server, antagonism, hangs_until, is_down};
 use crate::random::{Draw, Stream, hash};
 use crate::record::{End, Record};
@@ -29,6 +31,8 @@ pub struct ClientInfo<'a> {
     pub count: usize,
     /// Where it is.
     pub zone: Option<&'a str>,
+    /// Whom it asks what hosts have to do.
+    pub reports: &'a Reports,
 }
 
 /// Makes the strategy of a client.
@@ -65,6 +69,7 @@ pub fn run_from(
 /// Salts, so that no two parts draw the same numbers.
 mod salt {
     pub(super) const ARRIVALS: u64 = 1;
+    pub(super) const BESIDE: u64 = 7;
     pub(super) const CALL: u64 = 2;
     pub(super) const CLIENT: u64 = 3;
     pub(super) const HOSTS: u64 = 4;
@@ -85,6 +90,9 @@ pub(super) struct World<'s> {
     registry: Registry,
     numbers: u64,
     keys: Keys,
+    reports: Reports,
+    /// What strategies do beside picks, if any does.
+    beside: Option<Beside>,
     pub(super) record: Record,
 }
 
@@ -151,11 +159,14 @@ impl<'s> World<'s> {
             registry,
             numbers: first << 32,
             keys: Keys::new(scenario.clients.keys),
+            reports: Reports::new(&scenario.hosts),
+            beside: None,
             record: Record::new(scenario),
         };
         for index in clients {
             let client = world.client(index, build)?;
             world.clients.push(client);
+            world.do_beside(world.clients.len() - 1);
         }
         for (index, change) in scenario.changes.iter().enumerate() {
             world.agenda.add(change.at.0, Event::Change(index as u32));
@@ -168,7 +179,7 @@ impl<'s> World<'s> {
         let zones = &settings.zones;
         let zone = (!zones.is_empty()).then(|| &*zones[index % zones.len()]);
         let mut context = crate::strategies::context(settings.limits);
-        context.strategy = build(ClientInfo { index, count: settings.count, zone })?;
+        context.strategy = build(ClientInfo { index, count: settings.count, zone, reports: &self.reports })?;
         context.config = self.scenario.config.clone();
         context.seed = hash(self.seed, salt::POOL, index as u64);
         let pool = Pool::new("service", Arc::new(context), time(0));
@@ -184,6 +195,13 @@ impl<'s> World<'s> {
         })
     }
 
+    /// Has done what the strategy of a client wants done beside picks.
+    fn do_beside(&mut self, client: usize) {
+        let wanted = self.clients[client].pool.background();
+        let seed = hash(self.seed, salt::BESIDE, client as u64);
+        Beside::sync(&mut self.beside, client, wanted, seed, self.now);
+    }
+
     fn run(&mut self) {
         while let Some(at) = self.source.next() {
             self.agenda.add(at, Event::Arrival);
@@ -195,6 +213,9 @@ impl<'s> World<'s> {
         while let Some((at, event)) = self.agenda.next() {
             if at > horizon {
                 break;
+            }
+            if let Some(beside) = &mut self.beside {
+                beside.go_on_until(at);
             }
             self.now = at;
             self.record.events += 1;
@@ -310,7 +331,8 @@ impl<'s> World<'s> {
         let limit = call.plan.started(time(now));
         call.step += 1;
         let job = Job { call: id, step: call.step };
-        call.attempt = Some(Attempt { lease, began: now, limit });
+        let found = self.servers[host_id].load() + 1;
+        call.attempt = Some(Attempt { lease, began: now, limit, found });
         if let Some(limit) = limit {
             self.agenda.add(nanos(limit.at), Event::TimedOut(job));
         }
@@ -326,7 +348,11 @@ impl<'s> World<'s> {
                 return;
             }
         }
-        self.record.load(now, self.servers[host_id].load());
+        let load = self.servers[host_id].load();
+        self.record.load(now, load);
+        if self.beside.is_some() {
+            self.reports.load(now, host_id, load);
+        }
     }
 
     /// A host begins to work on something.
@@ -357,11 +383,26 @@ impl<'s> World<'s> {
         if let Some((next, draw)) = self.servers[host_id as usize].finish(job, is_awaited) {
             self.work(host_id as usize, next, draw);
         }
+        if self.beside.is_some() {
+            self.tell(host_id as usize, job);
+        }
         if host.network.0 > 0 {
             self.agenda.add(self.now + host.network.0, Event::Answered { job, answer });
         } else {
             self.answered(job, answer);
         }
+    }
+
+    /// A host that may be asked remembers what a request took. Of those that nobody waits for any more it does not know
+    /// here when they came.
+    fn tell(&self, host: usize, job: Job) {
+        let call = &self.calls[job.call as usize];
+        if call.step == job.step
+            && let Some(attempt) = &call.attempt
+        {
+            self.reports.took(host, attempt.found, self.now - attempt.began);
+        }
+        self.reports.load(self.now, host, self.servers[host].load());
     }
 
     /// The client has an answer.
@@ -390,7 +431,7 @@ impl<'s> World<'s> {
         if call.step != job.step {
             return;
         }
-        let Some(Attempt { lease, began, limit }) = call.attempt.take() else { return };
+        let Some(Attempt { lease, began, limit, .. }) = call.attempt.take() else { return };
         call.step += 1;
         let member: Arc<Member<SimHost>> = Arc::clone(lease.member());
         // The closure's future, and the instance in it, is gone before its outcome is looked at.
@@ -475,6 +516,7 @@ impl<'s> World<'s> {
         }
         client.version = version;
         client.pool.apply(|| Arc::clone(snapshot), time(self.now));
+        self.do_beside(client_id as usize);
         self.serve_line(client_id);
     }
 }

@@ -339,6 +339,9 @@ pub struct Entrant {
     /// Its parameters.
     #[serde(default)]
     pub params: toml::Table,
+    /// Whether it asks hosts what they have to do; `prequal` can.
+    #[serde(default)]
+    pub asks: bool,
 }
 
 /// What must come out.
