@@ -198,18 +198,18 @@ impl<I: ServiceInstance> Follower<I> {
             let connected = self.link.connected().borrow().session.is_some();
             let read = followed.sync.version().is_some() || followed.reading.is_some();
             let behind = !followed.listening || followed.wrote > followed.sync.version().unwrap_or(0);
-            if connected && read && behind {
-                // Whoever asks is to see at least what this process has written.
+            if self.catalog.latest(&service).is_known() {
+                // Others watch it, and see what is known: who comes now need not wait for an outage to be over, or to be
+                // called one.
+                let _ = known.send(());
+            } else if connected && read && behind {
+                // As far as is known there is nothing; but whoever asks may have just written something.
                 followed.sync.lost();
                 followed.read_at = followed.read_at.max(now);
                 followed.deaf_since = now - DEAF;
                 followed.waiting.push(known);
                 state.scan_at = now;
                 state.health.missing(Need::Service(service), now);
-            } else if self.catalog.latest(&service).is_known() {
-                // Others watch it, and see what is known: who comes now need not wait for an outage to be over, or to be
-                // called one.
-                let _ = known.send(());
             } else if followed.sync.version().is_some() {
                 state.known.push(known);
             } else {
