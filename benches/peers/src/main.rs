@@ -9,6 +9,7 @@ mod measure;
 mod table;
 mod ours;
 mod pingora;
+mod rust_zero;
 mod tower_balance;
 
 use measure::{Case, measure};
@@ -24,6 +25,7 @@ fn main() {
     let ways: Vec<Way<'_>> = ours::ways(&runtime)
         .into_iter()
         .chain(pingora::ways())
+        .chain(rust_zero::ways())
         .chain(tower_balance::ways(&runtime))
         .collect();
     let mut rows = vec![Vec::new(); ways.len()];
@@ -65,9 +67,11 @@ fn main() {
 }
 
 /// What is compared with what.
-const RATIOS: [(&str, &str); 6] = [
+const RATIOS: [(&str, &str); 8] = [
     (pingora::SELECT, ours::PICK),
     (pingora::SELECT, ours::ROUND_ROBIN),
+    (rust_zero::P2C, ours::EWMA),
+    (rust_zero::P2C, ours::AUTO),
     (tower_balance::PENDING, ours::LEAST_REQUEST),
     (tower_balance::EWMA, ours::EWMA),
     (tower_balance::BUFFERED_EWMA, ours::EWMA),

@@ -1,6 +1,7 @@
 //! Random sequences of faults, on one member and on three.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ struct Etcd {
     cluster: EtcdCluster,
     proxies: Vec<Proxy>,
     saved: Mutex<Vec<SavedData>>,
+    /// Whether whoever asks must say who they are.
+    guarded: AtomicBool,
 }
 
 const fn between(from: u64, to: u64) -> std::ops::Range<Duration> {
@@ -33,11 +36,55 @@ impl Etcd {
         self.proxies.iter().for_each(|proxy| proxy.set(mode));
     }
 
+    /// As root, if that matters now.
+    async fn etcdctl(&self, args: &[&str]) -> Result<String> {
+        self.through(self.member(0), args).await
+    }
+
+    async fn through(&self, member: &EtcdServer, args: &[&str]) -> Result<String> {
+        if !self.guarded.load(Ordering::Relaxed) {
+            return member.etcdctl(args).await;
+        }
+        member.etcdctl(&[&["--user", "root:rootpw"], args].concat()).await
+    }
+
+    /// Whoever asks must say who they are from now on, and do so again every two seconds. The users may be lost with the
+    /// data, and may be there from the last time.
+    async fn guard(&self) -> Result<()> {
+        for args in [
+            &["user", "add", "root:rootpw"][..],
+            &["user", "grant-role", "root", "root"],
+            &["user", "add", "app:apppw"],
+            &["role", "add", "app"],
+            &["role", "grant-permission", "app", "--prefix=true", "readwrite", "lb/"],
+            &["user", "grant-role", "app", "app"],
+        ] {
+            let there = |error: &Error| error.to_string().contains("already exists");
+            match self.cluster.etcdctl(args).await {
+                Err(error) if !there(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        self.cluster.etcdctl(&["auth", "enable"]).await?;
+        self.guarded.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn no_guard(&self) -> Result<()> {
+        match self.etcdctl(&["auth", "disable"]).await {
+            // Lost with the data.
+            Err(error) if !error.to_string().contains("not enabled") => return Err(error),
+            _ => {}
+        }
+        self.guarded.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Fills the store up, which a small quota makes quick.
     async fn fill(&self) -> Result<()> {
         let filler = "x".repeat(120_000);
         for i in 0..400 {
-            match self.cluster.etcdctl(&["put", &format!("filler/{i}"), &filler]).await {
+            match self.etcdctl(&["put", &format!("filler/{i}"), &filler]).await {
                 Err(error) if error.to_string().contains("space exceeded") => return Ok(()),
                 other => other.map(|_| ())?,
             }
@@ -46,12 +93,12 @@ impl Etcd {
     }
 
     async fn make_room(&self) -> Result<()> {
-        self.cluster.etcdctl(&["del", "filler/", "--prefix"]).await?;
+        self.etcdctl(&["del", "filler/", "--prefix"]).await?;
         self.member(0).compact().await?;
         for member in self.cluster.members() {
-            member.etcdctl(&["defrag"]).await?;
+            self.through(member, &["defrag"]).await?;
         }
-        self.cluster.etcdctl(&["alarm", "disarm"]).await.map(|_| ())
+        self.etcdctl(&["alarm", "disarm"]).await.map(|_| ())
     }
 }
 
@@ -68,6 +115,7 @@ impl Backend for Etcd {
             Fault::lasting("refused", between(1, 6)),
             Fault::lasting("latency", between(1, 4)),
             Fault::lasting("store full", between(1, 5)),
+            Fault::lasting("authentication", between(2, 8)),
             Fault::momentary("connections reset"),
             Fault::momentary("compacted"),
             Fault::momentary("data lost"),
@@ -99,11 +147,15 @@ impl Backend for Etcd {
                 self.proxies.iter().for_each(Proxy::reset_all);
             }
             "store full" => self.fill().await?,
+            "authentication" => self.guard().await?,
             "connections reset" => self.proxies.iter().for_each(Proxy::reset_all),
             "compacted" => drop(self.member(choice).compact().await?),
             "data lost" => {
                 self.cluster.wipe()?;
                 self.cluster.heal().await?;
+            }
+            "history rolled back" if self.guarded.load(Ordering::Relaxed) => {
+                return Err(Error::new("what is saved now would ask who comes later who they are"));
             }
             "history rolled back" => {
                 // To where it was when this was last done.
@@ -114,11 +166,11 @@ impl Backend for Etcd {
                 self.cluster.heal().await?;
             }
             "lease revoked" => {
-                let leases = self.member(0).etcdctl(&["lease", "list"]).await?;
+                let leases = self.etcdctl(&["lease", "list"]).await?;
                 let leases: Vec<_> = leases.lines().skip(1).collect();
                 if !leases.is_empty() {
                     let lease = leases[choice as usize % leases.len()].trim();
-                    self.cluster.etcdctl(&["lease", "revoke", lease]).await?;
+                    self.etcdctl(&["lease", "revoke", lease]).await?;
                 }
             }
             "key deleted" | "key garbled" => {
@@ -127,9 +179,9 @@ impl Backend for Etcd {
                 if !core.is_empty() {
                     let key = key(core[choice as usize % core.len()]);
                     if fault.name() == "key garbled" {
-                        self.cluster.etcdctl(&["put", "lb/instances/drill/garbled", "no json"]).await?;
+                        self.etcdctl(&["put", "lb/instances/drill/garbled", "no json"]).await?;
                     }
-                    self.cluster.etcdctl(&["del", &key]).await?;
+                    self.etcdctl(&["del", &key]).await?;
                 }
             }
             other => return Err(Error::new(format!("`{other}` is not known"))),
@@ -142,7 +194,8 @@ impl Backend for Etcd {
         self.cluster.heal().await?;
         match fault.name() {
             "store full" => self.make_room().await,
-            "key garbled" => self.cluster.etcdctl(&["del", "lb/instances/drill/garbled"]).await.map(|_| ()),
+            "authentication" => self.no_guard().await,
+            "key garbled" => self.etcdctl(&["del", "lb/instances/drill/garbled"]).await.map(|_| ()),
             _ => Ok(()),
         }
     }
@@ -154,15 +207,15 @@ impl Backend for Etcd {
 
 async fn drill(members: usize, settings: Settings) -> Result<()> {
     let _place = World::place().await?;
-    let options = EtcdOptions::new().quota_backend_bytes(16 << 20);
+    let options = EtcdOptions::new().quota_backend_bytes(16 << 20).auth_token_ttl(2);
     let cluster = EtcdCluster::start_with(members, &options).await?;
     let (proxies, through) = proxied(&cluster).await?;
     let mut writers: Vec<Arc<dyn ServiceRegistry<Instance>>> = Vec::new();
     for _ in 0..2 {
-        let writer = builder(cluster.client_urls()).connect().await.map_err(failed)?;
+        let writer = builder(cluster.client_urls()).user("app", "apppw").connect().await.map_err(failed)?;
         writers.push(Arc::new(writer));
     }
-    let observer = builder(through).connect().await.map_err(failed)?;
+    let observer = builder(through).user("app", "apppw").connect().await.map_err(failed)?;
     // What was deregistered while the observer was away is a suspect for its grace.
     let bounds = Bounds {
         settled: GRACE + Duration::from_secs(14),
@@ -171,7 +224,7 @@ async fn drill(members: usize, settings: Settings) -> Result<()> {
     };
     // The first time, the history goes back to the beginning.
     let saved = Mutex::new(cluster.save()?);
-    let etcd = Etcd { cluster, proxies, saved };
+    let etcd = Etcd { cluster, proxies, saved, guarded: AtomicBool::new(false) };
     let report = Drill::new(Arc::new(observer.clone()), writers).bounds(bounds).run(&etcd, settings).await;
     println!("{:?}", observer.status());
     report.map(|_| ()).map_err(failed)
