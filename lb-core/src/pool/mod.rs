@@ -5,6 +5,7 @@
 mod backoff;
 mod budget;
 mod build;
+mod context;
 mod departed;
 mod outcome;
 #[allow(clippy::module_inception, reason = "the concept and its folder")]
@@ -15,8 +16,9 @@ mod stats;
 pub use backoff::backoff;
 pub(crate) use backoff::exponential;
 pub use budget::RetryBudget;
+pub use context::PoolContext;
 pub use outcome::Effect;
 pub(crate) use outcome::Measure;
-pub use pool::{NoPick, Pool, PoolContext};
+pub use pool::{NoPick, Pool};
 pub(crate) use published::Published;
 pub use stats::{InstanceStats, ServiceStats};

@@ -20,6 +20,7 @@ mod event;
 mod keys;
 mod line;
 mod probe;
+mod registry;
 mod server;
 mod world;
 

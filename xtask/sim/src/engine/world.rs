@@ -1,13 +1,12 @@
 //! The loop: [`run`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lb_core::Failure;
 use lb_core::member::{Lease, Member};
 use lb_core::plan::{Next, RetryPlan};
 use lb_core::pool::{NoPick, Pool};
-use lb_core::registry::{Entries, Entry, InstanceState, Revision, Snapshot};
+use lb_core::registry::InstanceState;
 use lb_core::strategy::{Outcome, PickRequest, Strategy, StrategyError};
 
 use super::arrivals::Source;
@@ -17,6 +16,7 @@ use super::event::{Agenda, Answer, Event, Job};
 use super::keys::Keys;
 use super::line::LINE;
 use super::probe::Reports;
+use super::registry::Registry;
 use super::server::{Reception, Server, antagonism, hangs_until, is_down};
 use crate::random::{Draw, Stream, hash};
 use crate::record::{End, Record};
@@ -94,42 +94,6 @@ pub(super) struct World<'s> {
     /// What strategies do beside picks, if any does.
     beside: Option<Beside>,
     pub(super) record: Record,
-}
-
-/// What the registry holds, and held.
-#[derive(Clone)]
-struct Registry {
-    entries: BTreeMap<u32, Arc<Entry<SimHost>>>,
-    revision: u64,
-    /// Snapshots that not all clients have seen yet.
-    snapshots: Vec<Arc<Snapshot<SimHost>>>,
-}
-
-impl Registry {
-    /// With those who are there from the start.
-    fn new(scenario: &Scenario) -> Self {
-        let mut registry = Self { entries: BTreeMap::new(), revision: 0, snapshots: Vec::new() };
-        for (index, host) in scenario.hosts.iter().enumerate() {
-            if host.joins.is_none() {
-                registry.put(index as u32, &host.instance, InstanceState::Ready);
-            }
-        }
-        registry.publish();
-        registry
-    }
-
-    fn put(&mut self, host: u32, instance: &Arc<SimHost>, state: InstanceState) {
-        let revision = Revision::new(self.revision + 1);
-        let entry = Entry::new(Arc::clone(instance), revision).with_state(state);
-        self.entries.insert(host, Arc::new(entry));
-    }
-
-    fn publish(&mut self) -> u32 {
-        self.revision += 1;
-        let entries: Entries<_> = self.entries.values().cloned().collect();
-        self.snapshots.push(Arc::new(Snapshot::new(entries, None, Revision::new(self.revision))));
-        self.snapshots.len() as u32 - 1
-    }
 }
 
 impl<'s> World<'s> {
