@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Sink;
 use super::list::list;
 use super::machine::{Head, Machine, Seen, Step, Why};
-use super::wire::Change;
+use super::wire::{Change, Kv};
 use crate::client::{EtcdError, EtcdErrorKind, Pool, kind_of_reason};
 use crate::keys::Range;
 
@@ -44,6 +44,26 @@ impl Default for Timing {
     }
 }
 
+/// The write that was seen last, of a key that may be read: where it is not in the history this is another one, though
+/// it may be longer. So it is after two restorations of backups, the second of a younger one.
+#[derive(Clone, Debug)]
+pub(super) struct Fence {
+    key: Vec<u8>,
+    pub(super) revision: i64,
+    /// Random, so that the same key written at the same revision of another history is told apart.
+    lease: i64,
+}
+
+impl Fence {
+    pub(super) fn of(kv: &Kv) -> Self {
+        Self { key: kv.key.clone(), revision: kv.revision, lease: kv.lease }
+    }
+
+    fn is(&self, revision: i64, lease: i64) -> bool {
+        (self.revision, self.lease) == (revision, lease)
+    }
+}
+
 /// Follows one range for ever.
 pub(crate) struct Follow {
     pool: Arc<Pool>,
@@ -53,8 +73,7 @@ pub(crate) struct Follow {
     timing: Timing,
     machine: Machine,
     stream: Option<WatchStream>,
-    /// The key that was written last, of those that are known: in the same history it cannot have become older.
-    fence: Option<(Vec<u8>, i64)>,
+    fence: Option<Fence>,
     due: Instant,
     following: bool,
     /// When to say that the range is not followed; `None` if it is, or if it was said.
@@ -188,16 +207,33 @@ impl Follow {
 
     async fn barrier(&mut self, member: usize) -> Result<Seen, EtcdError> {
         // A key within the range, so that a role that may read the range may read it.
-        let (key, revision) = self.fence.clone().unwrap_or_else(|| (self.range.start.clone(), 0));
+        let key = self.fence.as_ref().map_or_else(|| self.range.start.clone(), |fence| fence.key.clone());
         let options = GetOptions::new().with_keys_only();
-        let answer =
-            self.pool
-                .on(member, "read", self.timing.open, |conn| async move {
-                    conn.kv().get(key, Some(options)).await
-                })
-                .await?;
-        let diverged = answer.kvs().iter().any(|kv| kv.mod_revision() < revision);
-        Ok(Seen::Caught { head: Head::of(answer.header()), diverged })
+        let (read, limit) = ("read", self.timing.open);
+        let asked = key.clone();
+        let answer = self
+            .pool
+            .on(member, read, limit, |conn| async move { conn.kv().get(asked, Some(options)).await })
+            .await?;
+        let head = Head::of(answer.header());
+        let Some(fence) = self.fence.as_ref().filter(|fence| fence.revision <= head.revision) else {
+            return Ok(Seen::Caught { head, diverged: false });
+        };
+        // As it was written, at that moment: that cannot change, whatever became of the key since.
+        let options = GetOptions::new().with_keys_only().with_revision(fence.revision);
+        let then = self
+            .pool
+            .on(member, read, limit, |conn| async move { conn.kv().get(key, Some(options)).await })
+            .await;
+        let diverged = match then {
+            Ok(then) => !then.kvs().iter().any(|kv| fence.is(kv.mod_revision(), kv.lease())),
+            // Nobody knows any more; but the key must not have become older.
+            Err(error) if error.kind() == EtcdErrorKind::Compacted => {
+                answer.kvs().iter().any(|kv| kv.mod_revision() < fence.revision)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Seen::Caught { head, diverged })
     }
 
     async fn probe(&mut self, member: usize) -> Result<Seen, EtcdError> {
@@ -294,7 +330,7 @@ impl Follow {
             return Seen::Alive;
         }
         if let Some(Change::Put(kv)) = changes.iter().rev().find(|change| matches!(change, Change::Put(_))) {
-            self.fence = Some((kv.key.clone(), kv.revision));
+            self.fence = Some(Fence::of(kv));
         }
         if !changes.is_empty() {
             self.sink.changes(changes);

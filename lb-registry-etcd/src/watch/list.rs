@@ -9,6 +9,7 @@ use etcd_client::{GetOptions, GetResponse};
 use tokio::task::JoinHandle;
 
 use super::Sink;
+use super::follow::Fence;
 use super::machine::Head;
 use super::wire::Kv;
 use crate::client::{EtcdError, EtcdErrorKind, Pool};
@@ -35,18 +36,18 @@ async fn page(
     pool.on(member, "list", PAGE_LIMIT, |conn| async move { conn.kv().get(start, Some(options)).await }).await
 }
 
-/// Gives the sink all keys of `range` as of one revision. Also returns the key that was written last.
+/// Gives the sink all keys of `range` as of one revision. Also returns the write that was the last one.
 pub(super) async fn list(
     pool: &Arc<Pool>,
     member: usize,
     range: &Range,
     sink: &dyn Sink,
-) -> Result<(Head, Option<(Vec<u8>, i64)>), EtcdError> {
+) -> Result<(Head, Option<Fence>), EtcdError> {
     sink.list_begins();
     let mut limit = PAGE;
     let mut from = range.start.clone();
     let mut head = Head::default();
-    let mut latest: Option<(Vec<u8>, i64)> = None;
+    let mut latest: Option<Fence> = None;
     let mut next: Option<Fetching> = None;
     loop {
         let fetched = match next.take() {
@@ -76,9 +77,9 @@ pub(super) async fn list(
         while kvs.peek().is_some() {
             let chunk: Vec<Kv> = kvs.by_ref().take(CHUNK).collect();
             if let Some(newest) = chunk.iter().max_by_key(|kv| kv.revision)
-                && latest.as_ref().is_none_or(|(_, revision)| newest.revision > *revision)
+                && latest.as_ref().is_none_or(|latest| newest.revision > latest.revision)
             {
-                latest = Some((newest.key.clone(), newest.revision));
+                latest = Some(Fence::of(newest));
             }
             sink.page(chunk);
             tokio::task::yield_now().await;

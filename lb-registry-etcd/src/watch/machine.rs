@@ -11,7 +11,7 @@
 //!
 //! The list is read at one revision, the watch starts right after it. When a connection breaks, the watch is resumed
 //! on the next member after a *barrier*: a linearizable read, which makes a member that lags catch up first, and whose
-//! header tells whether this is still the same history. It waits only after all members failed in a row.
+//! header tells whether this is still the same history; and so does the last write that was seen, which must be in it. It waits only after all members failed in a row.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(crate) enum Step {
 pub(crate) enum Seen {
     /// All keys, as of `Head::revision`.
     Listed(Head),
-    /// The barrier's answer. `diverged`: a key that must not have changed back has.
+    /// The barrier's answer. `diverged`: a write that was seen is not in this history.
     Caught { head: Head, diverged: bool },
     /// The watch is there.
     Opened(Head),
