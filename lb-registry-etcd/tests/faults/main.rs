@@ -8,6 +8,7 @@ mod support;
 mod auth;
 mod cold;
 mod connections;
+mod frozen;
 mod history;
 mod leases;
 mod members;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lb_core::registry::{Entry, Freshness, InstanceState, Snapshot, SnapshotWatch};
 use lb_core::{Instance, LoadBalancer, RequestError, ServiceRegistry};
 use lb_registry_etcd::{EtcdRegistry, EtcdRegistryBuilder};
+use lb_testkit::etcd::{EtcdCluster, EtcdOptions};
 use lb_testkit::eventually;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -35,6 +36,33 @@ pub(crate) fn ids(snapshot: &Snapshot<Instance>) -> Vec<&str> {
 
 fn good(entry: &Entry<Instance>) -> bool {
     entry.state == InstanceState::Ready
+}
+
+/// Tests that are the same on one member and on three: functions that are given how many.
+macro_rules! on_one_and_on_three {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_one_member() {
+                super::$test(1).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_three_members() {
+                super::$test(3).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_one_and_on_three;
+
+/// So many members.
+pub(crate) async fn cluster(members: usize) -> EtcdCluster {
+    cluster_with(members, EtcdOptions::new()).await
+}
+
+pub(crate) async fn cluster_with(members: usize, options: EtcdOptions) -> EtcdCluster {
+    EtcdCluster::start_with(members, &options).await.unwrap()
 }
 
 /// Waits until `check` says yes to a snapshot; fails if that takes four times as long as it should. Returns how long it
