@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use crate::support::{
     Caller, Registry, TTL, builder, cluster, connect, ids, instance, on_one_and_on_three, until, until_live,
-    until_status,
 };
 
 on_one_and_on_three!(who_wakes_is_there_again, who_wakes_spares_a_successor);
@@ -63,9 +62,14 @@ impl Announcer {
         log.lines().rfind(|line| line.contains(" announced, ")).unwrap_or_default().to_owned()
     }
 
-    async fn until(&self, bound: Duration, says: &str) {
+    /// Waits until it says that of itself.
+    async fn until(&self, says: &str, bound: Duration) {
         let what = format!("the process says \"{says}\"");
-        until_status(&what, bound, || self.says() == says).await;
+        let said = lb_testkit::eventually(&what, bound * 4, || (self.says() == says).then_some(())).await;
+        match said {
+            Ok(((), took)) => println!("{what}: {took:?} (should be at most {bound:?})"),
+            Err(error) => panic!("{error}: {}", std::fs::read_to_string(&self.log).unwrap()),
+        }
     }
 }
 
@@ -82,7 +86,9 @@ async fn who_wakes_is_there_again(members: usize) {
     let watch = reader.watch("cart").await.unwrap();
     let _z = reader.announce("cart", instance("z")).await.unwrap();
     let announcer = Announcer::start(&urls, "a,b");
-    until_live("announced", &watch, Duration::from_secs(3), &["a", "b", "z"]).await;
+    // What is frozen while it announces may be told that this took too long.
+    announcer.until("2 announced, 0 registered again", Duration::from_secs(3)).await;
+    until_live("announced", &watch, Duration::from_secs(1), &["a", "b", "z"]).await;
     let caller = Caller::start(&reader, "cart").await;
     let before = watch.current();
 
@@ -100,7 +106,7 @@ async fn who_wakes_is_there_again(members: usize) {
     assert_eq!(ids(&watch.current()), ["z"]);
     announcer.process.cont();
     until_live("there again", &watch, Duration::from_secs(2), &["a", "b", "z"]).await;
-    announcer.until(Duration::from_secs(1), "2 announced, 2 registered again").await;
+    announcer.until("2 announced, 2 registered again", Duration::from_secs(2)).await;
     // And stays, with one lease that is kept.
     let after = watch.current();
     tokio::time::sleep(TTL + Duration::from_secs(1)).await;
@@ -115,7 +121,8 @@ async fn who_wakes_spares_a_successor(members: usize) {
     let watch = reader.watch("cart").await.unwrap();
     let _z = reader.announce("cart", instance("z")).await.unwrap();
     let announcer = Announcer::start(&urls, "early,late,nobody");
-    until_live("announced", &watch, Duration::from_secs(3), &["early", "late", "nobody", "z"]).await;
+    announcer.until("3 announced, 0 registered again", Duration::from_secs(3)).await;
+    until_live("announced", &watch, Duration::from_secs(1), &["early", "late", "nobody", "z"]).await;
     let caller = Caller::start(&reader, "cart").await;
 
     announcer.process.stop();
@@ -129,11 +136,11 @@ async fn who_wakes_spares_a_successor(members: usize) {
 
     announcer.process.cont();
     let awake = Instant::now();
+    announcer.until("1 announced, 1 registered again", Duration::from_secs(2)).await;
     until("who has no successor is there again", &watch, Duration::from_secs(2), |s| {
         ids(s) == ["early", "late", "nobody", "z"]
     })
     .await;
-    announcer.until(Duration::from_secs(2), "1 announced, 1 registered again").await;
     // Not for a moment is one of the two anybody else's, though leases are renewed and run out meanwhile.
     while awake.elapsed() < TTL + Duration::from_secs(2) {
         assert_eq!(self::owners(&watch.current()), owners);

@@ -12,4 +12,5 @@ mod frozen;
 mod history;
 mod leases;
 mod members;
+mod partitions;
 mod values;

@@ -141,14 +141,14 @@ impl EtcdCluster {
             member.ok_or_else(|| Error::new(format!("member {place} does not run")))
         };
         let groups = groups.iter().map(|group| group.iter().map(member).collect()).collect::<Result<_>>()?;
-        peers.set(groups);
+        peers.set(Some(groups));
         Ok(())
     }
 
     /// All members reach each other again.
     pub fn reunite(&self) {
         if let Some(peers) = &self.peers {
-            peers.set(Vec::new());
+            peers.set(None);
         }
     }
 

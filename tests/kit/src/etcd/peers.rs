@@ -13,8 +13,8 @@ use crate::ports::{ReservedPort, reserve_port};
 /// A member: its process, and the port that it listens on for the others.
 pub(super) type Member = (u32, u16);
 
-/// Members that reach each other, and no others. Without any, all do.
-type Groups = Vec<Vec<Member>>;
+/// Members that reach each other, and no others. `None`: all do.
+type Groups = Option<Vec<Vec<Member>>>;
 
 /// A proxy in front of each member, for the other members. All that one of them says to another goes through it, and it
 /// knows whose a connection is, for the kernel does.
@@ -28,7 +28,7 @@ pub(super) struct Peers {
 impl Peers {
     /// `members` are the ports that they listen on for each other.
     pub(super) async fn start(members: impl IntoIterator<Item = u16>) -> Result<Self> {
-        let groups = watch::Sender::new(Groups::new());
+        let groups = watch::Sender::new(Groups::None);
         let (mut ports, mut tasks) = (Vec::new(), Vec::new());
         for member in members {
             let (port, listener) = listen().await?;
@@ -93,7 +93,7 @@ async fn carry(mut client: TcpStream, member: u16, mut groups: watch::Receiver<G
             group.iter().any(|&(process, _)| Some(process) == from)
                 && group.iter().any(|&(_, port)| port == member)
         };
-        groups.is_empty() || groups.iter().any(both)
+        groups.as_ref().is_none_or(|groups| groups.iter().any(both))
     };
     let mut server = None;
     if passes(&groups.borrow_and_update()) {
