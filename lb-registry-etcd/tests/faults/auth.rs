@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use lb_core::{Instance, ServiceRegistry};
 use lb_registry_etcd::{EtcdErrorKind, EtcdRegistry, Tls, WhenDown};
-use lb_testkit::etcd::{EtcdOptions, EtcdServer};
+use lb_testkit::etcd::{EtcdCluster, EtcdOptions, EtcdServer};
 
-use crate::support::{Caller, TTL, builder, instance, until_live, until_status};
+use crate::support::{
+    Caller, TTL, builder, cluster_with, instance, on_one_and_on_three, until_live, until_status,
+};
+
+on_one_and_on_three!(tokens_run_out);
 
 /// Enables authentication; `app` may read and write `lb/`, `reader` may only read it.
-async fn with_auth(options: EtcdOptions) -> EtcdServer {
-    let etcd = EtcdServer::start_with(options).await.unwrap();
+async fn with_auth(members: usize, options: EtcdOptions) -> EtcdCluster {
+    let cluster = cluster_with(members, options).await;
     for args in [
         &["user", "add", "root:rootpw"][..],
         &["user", "add", "app:apppw"],
@@ -25,15 +29,15 @@ async fn with_auth(options: EtcdOptions) -> EtcdServer {
         &["user", "grant-role", "reader", "reader"],
         &["auth", "enable"],
     ] {
-        etcd.etcdctl(args).await.unwrap();
+        cluster.etcdctl(args).await.unwrap();
     }
-    etcd
+    cluster
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_permissions_in_the_documentation_suffice() {
-    let etcd = with_auth(EtcdOptions::new()).await;
-    let app = builder([etcd.client_url()]).user("app", "apppw").connect().await.unwrap();
+    let cluster = with_auth(1, EtcdOptions::new()).await;
+    let app = builder(cluster.client_urls()).user("app", "apppw").connect().await.unwrap();
     let watch = app.watch("cart").await.unwrap();
     let announcement = app.announce("cart", instance("a")).await.unwrap();
     app.register("cart", instance("b")).await.unwrap();
@@ -42,7 +46,7 @@ async fn the_permissions_in_the_documentation_suffice() {
     assert!(app.deregister("cart", "b").await.unwrap());
     until_live("written", &watch, Duration::from_secs(1), &["a"]).await;
 
-    let reader = builder([etcd.client_url()]).user("reader", "readerpw").connect().await.unwrap();
+    let reader = builder(cluster.client_urls()).user("reader", "readerpw").connect().await.unwrap();
     assert_eq!(reader.instances("cart").await.unwrap().len(), 1);
     let refused = reader.register("cart", instance("c")).await.unwrap_err();
     assert!(format!("{:?}", std::error::Error::source(&refused)).contains("PermissionDenied"), "{refused:?}");
@@ -53,19 +57,18 @@ async fn the_permissions_in_the_documentation_suffice() {
         ("nobody", "nobodypw", EtcdErrorKind::PermissionDenied),
         ("app", "wrong-password", EtcdErrorKind::Unauthenticated),
     ] {
-        let waiting = builder([etcd.client_url()]).user(user, password).when_down(WhenDown::Wait).connect();
+        let waiting = builder(cluster.client_urls()).user(user, password).when_down(WhenDown::Wait).connect();
         let error = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(!format!("{error:?} {error}").contains(password));
     }
-    let builder = builder([etcd.client_url()]).user("app", "apppw");
+    let builder = builder(cluster.client_urls()).user("app", "apppw");
     assert!(!format!("{builder:?} {app:?}").contains("apppw"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_run_out() {
-    let etcd = with_auth(EtcdOptions::new().auth_token_ttl(2)).await;
-    let app = builder([etcd.client_url()]).user("app", "apppw").connect().await.unwrap();
+async fn tokens_run_out(members: usize) {
+    let cluster = with_auth(members, EtcdOptions::new().auth_token_ttl(2)).await;
+    let app = builder(cluster.client_urls()).user("app", "apppw").connect().await.unwrap();
     let watch = app.watch("cart").await.unwrap();
     let _a = app.announce("cart", instance("a")).await.unwrap();
     until_live("announced", &watch, Duration::from_secs(1), &["a"]).await;
@@ -74,7 +77,8 @@ async fn tokens_run_out() {
     app.register("cart", instance("b")).await.unwrap();
     until_live("written with a new token", &watch, Duration::from_secs(1), &["a", "b"]).await;
     // A new stream with an old token.
-    etcd.restart().await.unwrap();
+    cluster.kill_all();
+    cluster.heal().await.unwrap();
     until_live("watched with a new token", &watch, Duration::from_secs(3), &["a", "b"]).await;
     app.register("cart", instance("c")).await.unwrap();
     until_live("written", &watch, Duration::from_secs(1), &["a", "b", "c"]).await;

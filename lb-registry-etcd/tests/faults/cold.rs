@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use lb_core::registry::{Freshness, Override};
 use lb_core::{ServiceConfig, ServiceRegistry};
-use lb_testkit::etcd::EtcdServer;
 
-use crate::support::{Caller, builder, ids, instance, until, until_live};
+use crate::support::{Caller, builder, cluster, ids, instance, on_one_and_on_three, until, until_live};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_begins_with_what_it_knew_and_goes_on_with_what_is_there() {
-    let etcd = EtcdServer::start().await.unwrap();
+on_one_and_on_three!(it_begins_with_what_it_knew_and_goes_on_with_what_is_there);
+
+async fn it_begins_with_what_it_knew_and_goes_on_with_what_is_there(members: usize) {
+    let cluster = cluster(members).await;
     let dir = lb_testkit::scratch_dir("cold").unwrap();
     let file = dir.path().join("registry.cache");
     let short = Duration::from_millis(500);
-    let settings = || builder([etcd.client_url()]).cache(&file).initial_timeout(short);
+    let settings = || builder(cluster.client_urls()).cache(&file).initial_timeout(short);
 
     // Nothing is there yet: neither etcd nor a cache.
-    etcd.kill9();
+    cluster.kill_all();
     assert!(settings().connect().await.is_err());
-    etcd.restart().await.unwrap();
+    cluster.heal().await.unwrap();
 
     let first = settings().initial_timeout(Duration::from_secs(20)).connect().await.unwrap();
     for id in ["a", "b", "c"] {
@@ -32,7 +32,7 @@ async fn it_begins_with_what_it_knew_and_goes_on_with_what_is_there() {
     let known = first.watch("cart").await.unwrap().current();
     drop(first);
 
-    etcd.kill9();
+    cluster.kill_all();
     let second = settings().connect().await.unwrap();
     let watch = second.watch("cart").await.unwrap();
     let cold = watch.current();
@@ -42,7 +42,7 @@ async fn it_begins_with_what_it_knew_and_goes_on_with_what_is_there() {
     assert_eq!(second.services().await.unwrap(), ["cart"]);
     let caller = Caller::start(&second, "cart").await;
 
-    etcd.restart().await.unwrap();
+    cluster.heal().await.unwrap();
     until_live("live", &watch, Duration::from_secs(3), &["a", "b", "c"]).await;
     assert!(watch.current().revision >= known.revision);
     second.register("cart", instance("d")).await.unwrap();

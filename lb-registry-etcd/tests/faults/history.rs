@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use lb_core::ServiceRegistry;
-use lb_testkit::etcd::{EtcdCluster, EtcdServer};
-use lb_testkit::{Proxy, ProxyMode};
+use lb_testkit::ProxyMode;
 
-use crate::support::{Caller, TTL, connect, ids, instance, until, until_live, until_status};
+use crate::support::{
+    Caller, Proxies, TTL, cluster, connect, ids, instance, on_one_and_on_three, until, until_live,
+    until_status,
+};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happened_meanwhile_was_compacted() {
-    let etcd = EtcdServer::start().await.unwrap();
-    let proxy = Proxy::start(etcd.client_address()).await.unwrap();
-    let reader = connect([format!("http://{}", proxy.address())]).await;
-    let writer = connect([etcd.client_url()]).await;
+on_one_and_on_three!(what_happened_meanwhile_was_compacted, everything_is_lost, the_history_is_rolled_back);
+
+async fn what_happened_meanwhile_was_compacted(members: usize) {
+    let cluster = cluster(members).await;
+    let proxies = Proxies::start(&cluster).await;
+    let (reader, writer) = (connect(proxies.urls()).await, connect(cluster.client_urls()).await);
     let watch = reader.watch("cart").await.unwrap();
     for id in ["a", "b", "c"] {
         writer.register("cart", instance(id)).await.unwrap();
@@ -21,23 +23,22 @@ async fn what_happened_meanwhile_was_compacted() {
     until_live("registered", &watch, Duration::from_secs(2), &["a", "b", "c"]).await;
     let lists = reader.status().relists;
 
-    proxy.set(ProxyMode::RefuseNew);
-    proxy.reset_all();
+    proxies.refuse_all();
     writer.deregister("cart", "a").await.unwrap();
     writer.register("cart", instance("d")).await.unwrap();
     writer.register("other", instance("e")).await.unwrap();
-    etcd.compact().await.unwrap();
-    proxy.set(ProxyMode::Pass);
+    cluster.members()[0].compact().await.unwrap();
+    proxies.set(ProxyMode::Pass);
     until("what was missed", &watch, Duration::from_secs(3), |s| ids(s).contains(&"d")).await;
     assert_eq!(reader.status().relists, lists + 1, "it had to be listed");
     assert_eq!(reader.services().await.unwrap(), ["cart", "other"]);
     assert!(watch.current().entries.len() <= 4);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_is_lost() {
-    let etcd = EtcdServer::start().await.unwrap();
-    let (owner, reader) = (connect([etcd.client_url()]).await, connect([etcd.client_url()]).await);
+async fn everything_is_lost(members: usize) {
+    let cluster = cluster(members).await;
+    let urls = cluster.client_urls();
+    let (owner, reader) = (connect(urls.clone()).await, connect(urls).await);
     let watch = reader.watch("cart").await.unwrap();
     let mut kept = Vec::new();
     for id in ["a", "b", "c"] {
@@ -50,8 +51,8 @@ async fn everything_is_lost() {
     until_live("announced", &watch, Duration::from_secs(2), &["a", "b", "c", "d"]).await;
     let before = watch.current();
     let caller = Caller::start(&reader, "cart").await;
-    etcd.wipe().unwrap();
-    etcd.restart().await.unwrap();
+    cluster.wipe().unwrap();
+    cluster.heal().await.unwrap();
     let bound = TTL / 3 + Duration::from_secs(1);
     until_status("registered again", bound, || owner.status().re_registrations >= 3).await;
     until("all are back", &watch, bound, |s| {
@@ -71,9 +72,8 @@ async fn everything_is_lost() {
     assert!(after.entries.get("d").is_some(), "who merely vanished with all others is a suspect");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_history_is_rolled_back() {
-    let cluster = EtcdCluster::start().await.unwrap();
+async fn the_history_is_rolled_back(members: usize) {
+    let cluster = cluster(members).await;
     let urls = cluster.client_urls();
     let (owner, reader) = (connect(urls.clone()).await, connect(urls).await);
     let watch = reader.watch("cart").await.unwrap();

@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use lb_core::registry::Freshness;
 use lb_core::{ServiceConfig, ServiceRegistry};
-use lb_testkit::etcd::{EtcdCluster, EtcdServer};
+use lb_testkit::etcd::EtcdCluster;
 
-use crate::support::{Caller, TTL, connect, instance, until, until_live, until_status};
+use crate::support::{
+    Caller, TTL, cluster, connect, instance, on_one_and_on_three, until, until_live, until_status,
+};
+
+on_one_and_on_three!(all_are_killed_and_come_back, all_hang_for_longer_than_leases_live);
 
 fn config(retries: u32) -> ServiceConfig {
     ServiceConfig::builder().max_retries(retries).build().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_member_is_killed_and_comes_back() {
-    let etcd = EtcdServer::start().await.unwrap();
-    let (owner, reader) = (connect([etcd.client_url()]).await, connect([etcd.client_url()]).await);
+async fn all_are_killed_and_come_back(members: usize) {
+    let cluster = cluster(members).await;
+    let urls = cluster.client_urls();
+    let (owner, reader) = (connect(urls.clone()).await, connect(urls).await);
     let watch = reader.watch("cart").await.unwrap();
     let _a = owner.announce("cart", instance("a")).await.unwrap();
     owner.register("cart", instance("b")).await.unwrap();
@@ -23,14 +27,14 @@ async fn one_member_is_killed_and_comes_back() {
     let caller = Caller::start(&reader, "cart").await;
     let lists = reader.status().relists;
 
-    etcd.kill9();
+    cluster.kill_all();
     until("stale", &watch, Duration::from_secs(6), |s| matches!(s.freshness, Freshness::Stale { .. })).await;
-    etcd.restart().await.unwrap();
+    cluster.heal().await.unwrap();
     until_live("live again", &watch, Duration::from_secs(2), &["a", "b"]).await;
     owner.register("cart", instance("c")).await.unwrap();
     until_live("a write", &watch, Duration::from_secs(1), &["a", "b", "c"]).await;
     caller.finish().await;
-    assert_eq!(owner.status().re_registrations, 0, "the lease outlives the server");
+    assert_eq!(owner.status().re_registrations, 0, "the lease outlives the servers");
     assert_eq!(reader.status().relists, lists, "the watch was resumed");
 }
 
@@ -118,9 +122,8 @@ async fn the_quorum_is_lost() {
     caller.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_hang_for_longer_than_leases_live() {
-    let cluster = EtcdCluster::start().await.unwrap();
+async fn all_hang_for_longer_than_leases_live(members: usize) {
+    let cluster = cluster(members).await;
     let urls = cluster.client_urls();
     let (owner, reader) = (connect(urls.clone()).await, connect(urls).await);
     let watch = reader.watch("cart").await.unwrap();

@@ -7,7 +7,8 @@ use std::time::Duration;
 use lb_core::registry::{Entry, Freshness, InstanceState, Snapshot, SnapshotWatch};
 use lb_core::{Instance, LoadBalancer, RequestError, ServiceRegistry};
 use lb_registry_etcd::{EtcdRegistry, EtcdRegistryBuilder};
-use lb_testkit::eventually;
+use lb_testkit::etcd::{EtcdCluster, EtcdOptions};
+use lb_testkit::{Proxy, ProxyMode, eventually};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -35,6 +36,73 @@ pub(crate) fn ids(snapshot: &Snapshot<Instance>) -> Vec<&str> {
 
 fn good(entry: &Entry<Instance>) -> bool {
     entry.state == InstanceState::Ready
+}
+
+/// Tests that are the same on one member and on three: functions that are given how many.
+macro_rules! on_one_and_on_three {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_one_member() {
+                super::$test(1).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_three_members() {
+                super::$test(3).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_one_and_on_three;
+
+/// So many members.
+pub(crate) async fn cluster(members: usize) -> EtcdCluster {
+    cluster_with(members, EtcdOptions::new()).await
+}
+
+pub(crate) async fn cluster_with(members: usize, options: EtcdOptions) -> EtcdCluster {
+    EtcdCluster::start_with(members, &options).await.unwrap()
+}
+
+/// A proxy in front of each member.
+pub(crate) struct Proxies(Vec<Proxy>);
+
+impl Proxies {
+    pub(crate) async fn start(cluster: &EtcdCluster) -> Self {
+        let mut proxies = Vec::new();
+        for member in cluster.members() {
+            proxies.push(Proxy::start(member.client_address()).await.unwrap());
+        }
+        Self(proxies)
+    }
+
+    /// Where clients connect to, of every member.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.0.iter().map(|proxy| format!("http://{}", proxy.address())).collect()
+    }
+
+    pub(crate) fn set(&self, mode: ProxyMode) {
+        self.0.iter().for_each(|proxy| proxy.set(mode));
+    }
+
+    pub(crate) fn reset_all(&self) {
+        self.0.iter().for_each(Proxy::reset_all);
+    }
+
+    /// Nobody gets through to these members, and everybody is told so.
+    pub(crate) fn refuse(&self, places: &[usize]) {
+        for &place in places {
+            self.0[place].set(ProxyMode::RefuseNew);
+            self.0[place].reset_all();
+        }
+    }
+
+    /// The same for all of them.
+    pub(crate) fn refuse_all(&self) {
+        self.set(ProxyMode::RefuseNew);
+        self.reset_all();
+    }
 }
 
 /// Waits until `check` says yes to a snapshot; fails if that takes four times as long as it should. Returns how long it

@@ -6,12 +6,15 @@ use lb_core::ServiceRegistry;
 use lb_registry_etcd::{EtcdError, EtcdErrorKind};
 use lb_testkit::etcd::{EtcdOptions, EtcdServer};
 
-use crate::support::{Caller, connect, ids, instance, until, until_live};
+use crate::support::{
+    Caller, cluster, cluster_with, connect, ids, instance, on_one_and_on_three, until, until_live,
+};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_value_is_left_out_and_counted() {
-    let etcd = EtcdServer::start().await.unwrap();
-    let reader = connect([etcd.client_url()]).await;
+on_one_and_on_three!(a_bad_value_is_left_out_and_counted, the_store_is_full);
+
+async fn a_bad_value_is_left_out_and_counted(members: usize) {
+    let cluster = cluster(members).await;
+    let reader = connect(cluster.client_urls()).await;
     let watch = reader.watch("cart").await.unwrap();
     reader.register("cart", instance("a")).await.unwrap();
     for (key, value) in [
@@ -20,19 +23,19 @@ async fn a_bad_value_is_left_out_and_counted() {
         ("lb/configs/cart", "[1, 2]"),
         ("lb/overrides/cart/a", "drain"),
     ] {
-        etcd.etcdctl(&["put", key, value]).await.unwrap();
+        cluster.etcdctl(&["put", key, value]).await.unwrap();
     }
-    etcd.etcdctl(&["put", "lb/nonsense", "x"]).await.unwrap();
+    cluster.etcdctl(&["put", "lb/nonsense", "x"]).await.unwrap();
     until("counted", &watch, Duration::from_secs(1), |s| s.skipped == 4 && ids(s) == ["a"]).await;
     reader.register("cart", instance("b")).await.unwrap();
     until_live("others are not harmed", &watch, Duration::from_secs(1), &["a", "b"]).await;
     // The same for who lists it.
-    let late = connect([etcd.client_url()]).await;
+    let late = connect(cluster.client_urls()).await;
     let snapshot = late.watch("cart").await.unwrap().current();
     assert_eq!((snapshot.skipped, ids(&snapshot)), (4, vec!["a", "b"]));
 
     // What was good and is bad now stays in force.
-    etcd.etcdctl(&["put", "lb/instances/cart/a", "{"]).await.unwrap();
+    cluster.etcdctl(&["put", "lb/instances/cart/a", "{"]).await.unwrap();
     until("one more", &watch, Duration::from_secs(1), |s| s.skipped == 5 && ids(s) == ["a", "b"]).await;
     reader.register("cart", instance("a")).await.unwrap();
     reader.deregister("cart", "bad").await.unwrap();
@@ -65,10 +68,10 @@ fn kind(error: &lb_core::RegistryError) -> Option<EtcdErrorKind> {
     Some(EtcdError::behind(error)?.kind())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_store_is_full() {
-    let etcd = EtcdServer::start_with(EtcdOptions::new().quota_backend_bytes(1 << 20)).await.unwrap();
-    let (owner, reader) = (connect([etcd.client_url()]).await, connect([etcd.client_url()]).await);
+async fn the_store_is_full(members: usize) {
+    let cluster = cluster_with(members, EtcdOptions::new().quota_backend_bytes(1 << 20)).await;
+    let urls = cluster.client_urls();
+    let (owner, reader) = (connect(urls.clone()).await, connect(urls).await);
     let watch = reader.watch("cart").await.unwrap();
     let _a = owner.announce("cart", instance("a")).await.unwrap();
     until_live("announced", &watch, Duration::from_secs(1), &["a"]).await;
@@ -87,14 +90,16 @@ async fn the_store_is_full() {
     let refused = refused.expect("the quota was never reached");
     assert_eq!(kind(&refused), Some(EtcdErrorKind::NoSpace), "{refused:?}");
     // The lease is kept. What is lost meanwhile comes back when there is space.
-    etcd.etcdctl(&["del", "lb/instances/cart/a"]).await.unwrap();
+    cluster.etcdctl(&["del", "lb/instances/cart/a"]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let errors = owner.status().errors;
     assert!(errors > 0 && errors < 40, "{errors} errors in two seconds: it spins, or does not try");
     assert_eq!(ids(&watch.current()), ["a"], "the last one is kept");
-    etcd.compact().await.unwrap();
-    etcd.etcdctl(&["defrag"]).await.unwrap();
-    etcd.etcdctl(&["alarm", "disarm"]).await.unwrap();
+    cluster.members()[0].compact().await.unwrap();
+    for member in cluster.members() {
+        member.etcdctl(&["defrag"]).await.unwrap();
+    }
+    cluster.etcdctl(&["alarm", "disarm"]).await.unwrap();
     until_live("back", &watch, Duration::from_secs(3), &["a"]).await;
     caller.finish().await;
 }

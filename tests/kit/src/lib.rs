@@ -41,5 +41,6 @@ pub use ports::{ReservedPort, reserve_port};
 pub use process::Process;
 pub use proxy::{Proxy, ProxyMode};
 pub use scratch::scratch_dir;
+pub use tempfile::TempDir;
 pub use tls::{Certificates, Tls};
 pub use wait::{eventually, eventually_async};

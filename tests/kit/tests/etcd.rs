@@ -71,6 +71,37 @@ async fn a_cluster_elects_another_leader_and_loses_its_quorum() -> Result<()> {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
+async fn members_that_are_separated_are_not_one_cluster() -> Result<()> {
+    let cluster = EtcdCluster::start_with(3, &EtcdOptions::new().separable()).await?;
+    let put = async |member: usize, value| {
+        cluster.members()[member].etcdctl(&["--command-timeout=4s", "put", "a", value]).await
+    };
+    let old = cluster.leader().await?.name();
+    let place = cluster.members().iter().position(|member| member.name() == old).unwrap();
+    let (one, other) = ((place + 1) % 3, (place + 2) % 3);
+    cluster.separate(&[&[place], &[one, other]])?;
+    let elected = eventually_async("the majority has a leader", Duration::from_secs(20), || async {
+        (cluster.members()[one].is_leader().await || cluster.members()[other].is_leader().await).then_some(())
+    });
+    println!("elected after {:?}", elected.await?.1);
+    put(one, "1").await?;
+    put(other, "2").await?;
+    assert!(put(place, "3").await.is_err(), "it is alone");
+
+    cluster.separate(&[])?;
+    assert!(put(one, "4").await.is_err(), "all are alone");
+    cluster.reunite();
+    cluster.wait_ready(Duration::from_secs(20)).await?;
+    for member in 0..3 {
+        put(member, "5").await?;
+    }
+    let plain = EtcdCluster::start_with(1, &EtcdOptions::new()).await?;
+    assert!(plain.separate(&[&[0]]).is_err());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_full_store_refuses_writes() -> Result<()> {
     let etcd = EtcdServer::start_with(EtcdOptions::new().quota_backend_bytes(1 << 20)).await?;
     let value = "x".repeat(100_000);

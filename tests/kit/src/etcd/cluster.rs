@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ctl;
 use super::options::EtcdOptions;
+use super::peers::Peers;
 use super::saved::SavedData;
 use super::server::{EtcdServer, Ports, READY};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct EtcdCluster {
     members: Vec<EtcdServer>,
+    peers: Option<Peers>,
 }
 
 impl EtcdCluster {
@@ -32,7 +34,7 @@ impl EtcdCluster {
     pub async fn start_with(count: usize, options: &EtcdOptions) -> Result<Self> {
         let mut last = Error::new("no attempt was made");
         for _ in 0..5 {
-            let cluster = Self::new(count, options)?;
+            let cluster = Self::new(count, options).await?;
             cluster.spawn_all()?;
             match cluster.wait_ready(READY).await {
                 Ok(()) => return Ok(cluster),
@@ -43,8 +45,16 @@ impl EtcdCluster {
         Err(last)
     }
 
-    fn new(count: usize, options: &EtcdOptions) -> Result<Self> {
-        let ports: Vec<_> = (0..count).map(|_| Ports::reserve()).collect::<Result<_>>()?;
+    async fn new(count: usize, options: &EtcdOptions) -> Result<Self> {
+        let mut ports: Vec<_> = (0..count).map(|_| Ports::reserve()).collect::<Result<_>>()?;
+        let mut peers = None;
+        if options.separable {
+            let between = Peers::start(ports.iter().map(Ports::peer)).await?;
+            for (ports, url) in ports.iter_mut().zip(between.urls()) {
+                ports.reached_at = Some(url);
+            }
+            peers = Some(between);
+        }
         let named: Vec<_> =
             ports.iter().enumerate().map(|(i, ports)| format!("m{i}={}", ports.peer_url())).collect();
         let named = named.join(",");
@@ -56,7 +66,7 @@ impl EtcdCluster {
                 EtcdServer::new(&format!("m{i}"), ports, &named, options.clone(), certificates.clone())
             })
             .collect::<Result<_>>()?;
-        Ok(Self { members })
+        Ok(Self { members, peers })
     }
 
     /// The members.
@@ -114,6 +124,34 @@ impl EtcdCluster {
         Ok(killed)
     }
 
+    /// Keeps members from each other: only those of the same group still reach each other, and packets between others
+    /// vanish. Members are named by their place; one that is in no group, or is started again meanwhile, is alone.
+    /// Clients still reach all of them. [`reunite`](Self::reunite) ends it.
+    ///
+    /// # Errors
+    ///
+    /// The cluster was not started with [`separable`](EtcdOptions::separable), or a member does not run.
+    pub fn separate(&self, groups: &[&[usize]]) -> Result<()> {
+        let peers = self.peers.as_ref().ok_or_else(|| Error::new("the cluster is not separable"))?;
+        let member = |&place: &usize| {
+            let member = self
+                .members
+                .get(place)
+                .and_then(|member| Some((member.process().pid()?, member.peer_port())));
+            member.ok_or_else(|| Error::new(format!("member {place} does not run")))
+        };
+        let groups = groups.iter().map(|group| group.iter().map(member).collect()).collect::<Result<_>>()?;
+        peers.set(Some(groups));
+        Ok(())
+    }
+
+    /// All members reach each other again.
+    pub fn reunite(&self) {
+        if let Some(peers) = &self.peers {
+            peers.set(None);
+        }
+    }
+
     /// SIGSTOP for all.
     pub fn stop_all(&self) {
         self.members.iter().for_each(EtcdServer::stop);
@@ -138,12 +176,13 @@ impl EtcdCluster {
         self.members.iter().try_for_each(EtcdServer::spawn)
     }
 
-    /// Starts those that do not run, continues all, and waits until all are ready.
+    /// Starts those that do not run, continues all, lets them reach each other, and waits until all are ready.
     ///
     /// # Errors
     ///
     /// A member is not ready within half a minute.
     pub async fn heal(&self) -> Result<()> {
+        self.reunite();
         self.cont_all();
         for member in &self.members {
             if member.process().pid().is_none() {

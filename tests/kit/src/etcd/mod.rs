@@ -19,6 +19,7 @@
 mod cluster;
 mod ctl;
 mod options;
+mod peers;
 mod ready;
 mod saved;
 mod server;

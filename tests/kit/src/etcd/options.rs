@@ -8,6 +8,7 @@ pub struct EtcdOptions {
     pub(super) quota_backend_bytes: Option<u64>,
     pub(super) auth_token_ttl: Option<u32>,
     pub(super) tls: Tls,
+    pub(super) separable: bool,
     pub(super) extra: Vec<String>,
 }
 
@@ -32,6 +33,13 @@ impl EtcdOptions {
     /// Whether clients speak TLS with it.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// Whether the members of a cluster can be kept from each other, by
+    /// [`EtcdCluster::separate`](super::EtcdCluster::separate). Needs Linux.
+    pub fn separable(mut self) -> Self {
+        self.separable = true;
         self
     }
 

@@ -25,14 +25,29 @@ pub(super) struct Ports {
     client: ReservedPort,
     peer: ReservedPort,
     metrics: ReservedPort,
+    /// Where the other members reach it, if not on its own port.
+    pub(super) reached_at: Option<String>,
 }
 
 impl Ports {
     pub(super) fn reserve() -> Result<Self> {
-        Ok(Self { client: reserve_port()?, peer: reserve_port()?, metrics: reserve_port()? })
+        Ok(Self {
+            client: reserve_port()?,
+            peer: reserve_port()?,
+            metrics: reserve_port()?,
+            reached_at: None,
+        })
+    }
+
+    pub(super) const fn peer(&self) -> u16 {
+        self.peer.number()
     }
 
     pub(super) fn peer_url(&self) -> String {
+        self.reached_at.clone().unwrap_or_else(|| self.listens_at())
+    }
+
+    fn listens_at(&self) -> String {
         format!("http://127.0.0.1:{}", self.peer.number())
     }
 }
@@ -96,7 +111,7 @@ impl EtcdServer {
             ("data-dir", directory.path().join("data").display().to_string()),
             ("listen-client-urls", client.clone()),
             ("advertise-client-urls", client),
-            ("listen-peer-urls", ports.peer_url()),
+            ("listen-peer-urls", ports.listens_at()),
             ("initial-advertise-peer-urls", ports.peer_url()),
             ("initial-cluster", cluster.to_owned()),
             ("initial-cluster-state", "new".to_owned()),
@@ -207,6 +222,11 @@ impl EtcdServer {
 
     fn metrics_address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.metrics.number()))
+    }
+
+    /// The port that it listens on for the other members.
+    pub(super) const fn peer_port(&self) -> u16 {
+        self.ports.peer()
     }
 
     pub(super) fn port_was_taken(&self) -> bool {

@@ -18,6 +18,7 @@ pub struct Process {
     name: String,
     program: PathBuf,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     log: PathBuf,
     child: Mutex<Option<Child>>,
 }
@@ -26,7 +27,27 @@ impl Process {
     /// A process to be: what it prints goes to `log`, which is appended to.
     pub(crate) fn new(name: impl Into<String>, tool: Tool, args: Vec<String>, log: PathBuf) -> Result<Self> {
         let program = tool.locate().map_err(|missing| Error::new(missing.to_string()))?;
-        Ok(Self { name: name.into(), program, args, log, child: Mutex::new(None) })
+        Ok(Self { name: name.into(), program, args, env: Vec::new(), log, child: Mutex::new(None) })
+    }
+
+    /// Starts any other program, such as the test itself as a process that can be frozen. What it prints goes to
+    /// `log`; its environment is `env`, and little else.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub fn of(
+        program: PathBuf,
+        args: impl IntoIterator<Item = impl Into<String>>,
+        env: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+        log: PathBuf,
+    ) -> Result<Self> {
+        let name = program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let args = args.into_iter().map(Into::into).collect();
+        let env = env.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let process = Self { name, program, args, env, log, child: Mutex::new(None) };
+        process.start()?;
+        Ok(process)
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
@@ -54,6 +75,7 @@ impl Process {
         command.args(&self.args).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // Neither its locale nor its settings come from whoever runs the tests.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir("/");
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
         let started = spawner::spawn(command).map_err(|error| Error::from(error).during(&self.name))?;
         *child = Some(started);
         Ok(())
