@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lb_core::ServiceRegistry;
+use lb_core::registry::{InstanceState, Snapshot};
+use lb_core::{Instance, ServiceRegistry};
 use lb_testkit::ProxyMode;
 
 use crate::support::{
@@ -10,7 +11,12 @@ use crate::support::{
     until_status,
 };
 
-on_one_and_on_three!(what_happened_meanwhile_was_compacted, everything_is_lost, the_history_is_rolled_back);
+on_one_and_on_three!(
+    what_happened_meanwhile_was_compacted,
+    everything_is_lost,
+    the_history_is_rolled_back,
+    the_history_is_another_one_though_longer,
+);
 
 async fn what_happened_meanwhile_was_compacted(members: usize) {
     let cluster = cluster(members).await;
@@ -95,4 +101,34 @@ async fn the_history_is_rolled_back(members: usize) {
     until("a write", &watch, Duration::from_secs(2), |s| ids(s).contains(&"newer")).await;
     assert!(watch.current().revision > before);
     caller.finish().await;
+}
+
+/// An old backup is restored, and later a younger one: the revision is greater than ever, and yet what was written in
+/// between is not there.
+async fn the_history_is_another_one_though_longer(members: usize) {
+    let cluster = cluster(members).await;
+    let urls = cluster.client_urls();
+    let (owner, reader) = (connect(urls.clone()).await, connect(urls).await);
+    let watch = reader.watch("cart").await.unwrap();
+    owner.register("cart", instance("a")).await.unwrap();
+    let older = cluster.save().unwrap();
+    for _ in 0..20 {
+        owner.register("cart", instance("there")).await.unwrap();
+    }
+    until_live("registered", &watch, Duration::from_secs(2), &["a", "there"]).await;
+    let younger = cluster.save().unwrap();
+
+    cluster.restore(&older).unwrap();
+    cluster.heal().await.unwrap();
+    let ready = |s: &Snapshot<Instance>, id: &str| {
+        s.entries.get(id).is_some_and(|entry| entry.state == InstanceState::Ready)
+    };
+    until("the older one", &watch, Duration::from_secs(5), |s| !ready(s, "there")).await;
+    owner.register("cart", instance("between")).await.unwrap();
+    until("a write", &watch, Duration::from_secs(2), |s| ready(s, "between")).await;
+
+    cluster.restore(&younger).unwrap();
+    cluster.heal().await.unwrap();
+    until("the younger one", &watch, Duration::from_secs(5), |s| ready(s, "there") && !ready(s, "between"))
+        .await;
 }
