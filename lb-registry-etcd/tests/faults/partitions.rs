@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use lb_core::ServiceRegistry;
 use lb_core::registry::Freshness;
-use lb_testkit::ProxyMode;
-use lb_testkit::etcd::{EtcdCluster, EtcdOptions};
+use lb_testkit::etcd::EtcdOptions;
 use tokio::time::Instant;
 
-use crate::support::{Caller, Proxies, TTL, cluster_with, connect, ids, instance, until, until_live};
+use crate::support::{Caller, Proxies, TTL, cluster_with, connect, ids, in_use, instance, until, until_live};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_member_reaches_another() {
@@ -52,12 +51,7 @@ async fn the_member_in_use_is_alone() {
 
     for (place, leads) in [(0, true), (1, false)] {
         let others = [(place + 1) % 3, (place + 2) % 3];
-        // With no way to the others, both are at this member, and stay.
-        proxies.refuse(&others);
-        tokio::time::sleep(TTL / 2).await;
-        until("at one member", &watch, Duration::from_secs(2), |s| s.freshness == Freshness::Live).await;
-        proxies.set(ProxyMode::Pass);
-        lead(&cluster, if leads { place } else { others[1] }).await;
+        in_use(&cluster, &proxies, place, leads, &watch).await;
         cluster.separate(&[&others]).unwrap();
         let separated = Instant::now();
         // What is asked of a member between two leaders may take seconds to fail.
@@ -86,21 +80,4 @@ async fn the_member_in_use_is_alone() {
     caller.finish().await;
     assert_eq!(reader.status().relists, lists, "the watch was resumed");
     assert_eq!(owner.status().re_registrations, 0, "the lease is kept at another member");
-}
-
-/// Makes a member the leader.
-async fn lead(cluster: &EtcdCluster, place: usize) {
-    let member = &cluster.members()[place];
-    if member.is_leader().await {
-        return;
-    }
-    // id, status, name, and more
-    let list = member.etcdctl(&["member", "list"]).await.unwrap();
-    let lines = list.lines().map(|line| line.split(", ").collect::<Vec<_>>());
-    let id = lines.into_iter().find(|fields| fields[2] == member.name()).unwrap()[0].to_owned();
-    cluster.etcdctl(&["move-leader", &id]).await.unwrap();
-    let leads = lb_testkit::eventually_async("it leads", Duration::from_secs(10), || async {
-        member.is_leader().await.then_some(())
-    });
-    leads.await.unwrap();
 }

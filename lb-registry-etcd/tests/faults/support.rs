@@ -105,6 +105,40 @@ impl Proxies {
     }
 }
 
+/// Brings all that is connected through the proxies to one member, which leads, or does not. They stay there.
+pub(crate) async fn in_use(
+    cluster: &EtcdCluster,
+    proxies: &Proxies,
+    place: usize,
+    leads: bool,
+    watch: &SnapshotWatch<Instance>,
+) {
+    let others: Vec<_> = (0..cluster.members().len()).filter(|&other| other != place).collect();
+    proxies.refuse(&others);
+    // By then there was a sign of life for every lease, too.
+    tokio::time::sleep(TTL / 2).await;
+    until("at one member", watch, Duration::from_secs(2), |s| s.freshness == Freshness::Live).await;
+    proxies.set(ProxyMode::Pass);
+    lead(cluster, if leads { place } else { others[1] }).await;
+}
+
+/// Makes a member the leader.
+async fn lead(cluster: &EtcdCluster, place: usize) {
+    let member = &cluster.members()[place];
+    if member.is_leader().await {
+        return;
+    }
+    // id, status, name, and more
+    let list = member.etcdctl(&["member", "list"]).await.unwrap();
+    let lines = list.lines().map(|line| line.split(", ").collect::<Vec<_>>());
+    let id = lines.into_iter().find(|fields| fields[2] == member.name()).unwrap()[0].to_owned();
+    cluster.etcdctl(&["move-leader", &id]).await.unwrap();
+    let leads = lb_testkit::eventually_async("it leads", Duration::from_secs(10), || async {
+        member.is_leader().await.then_some(())
+    });
+    leads.await.unwrap();
+}
+
 /// Waits until `check` says yes to a snapshot; fails if that takes four times as long as it should. Returns how long it
 /// took.
 pub(crate) async fn until(
