@@ -49,5 +49,6 @@ mod frozen;
 mod history;
 mod leases;
 mod members;
+#[cfg(target_os = "linux")]
 mod partitions;
 mod values;

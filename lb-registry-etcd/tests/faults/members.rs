@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lb_core::registry::{Freshness, Snapshot};
-use lb_core::{Instance, ServiceConfig, ServiceRegistry};
+use lb_core::registry::Freshness;
+use lb_core::{ServiceConfig, ServiceRegistry};
 use lb_testkit::etcd::{EtcdCluster, EtcdServer};
 use tokio::time::Instant;
 
@@ -12,7 +12,8 @@ use crate::support::{
     until_status,
 };
 
-on_one_and_on_three!(all_are_killed_and_come_back, all_hang_for_longer_than_leases_live);
+on_one_and_on_three!(all_are_killed_and_come_back);
+on_one_and_on_three!(at once: all_hang_for_longer_than_leases_live);
 
 fn config(retries: u32) -> ServiceConfig {
     ServiceConfig::builder().max_retries(retries).build().unwrap()
@@ -69,8 +70,8 @@ async fn the_leader_is_killed() {
     assert_eq!(reader.status().relists, lists, "nothing had to be listed");
 }
 
-/// What happens to the member that all are connected to. Whoever announces or looks on finds another, leader or not.
-async fn the_member_in_use(fails: impl Fn(&EtcdServer), bound: Duration) {
+/// Something happens to the member that all are connected to. Who announces and who looks on find another.
+async fn the_member_in_use(leads: bool, fails: impl Fn(&EtcdServer), bound: Duration) {
     let cluster = EtcdCluster::start().await.unwrap();
     let proxies = Proxies::start(&cluster).await;
     let (owner, reader) = (connect(proxies.urls()).await, connect(proxies.urls()).await);
@@ -80,22 +81,19 @@ async fn the_member_in_use(fails: impl Fn(&EtcdServer), bound: Duration) {
     let writer = connect(cluster.client_urls()).await;
     let caller = Caller::start(&reader, "cart").await;
     let lists = reader.status().relists;
-    for (round, leads) in [(0, true), (1, false)] {
-        in_use(&cluster, &proxies, round, leads, &watch).await;
-        fails(&cluster.members()[round]);
-        let failed = Instant::now();
-        let retries = u32::try_from(round).unwrap() + 1;
-        writer.set_config("cart", config(retries)).await.unwrap();
-        println!("it leads: {leads}; a write took {:?}", failed.elapsed());
-        let seen =
-            |s: &Snapshot<Instance>| s.config.as_ref().is_some_and(|e| e.config.max_retries() == retries);
-        until("seen at another member", &watch, bound, seen).await;
-        println!("{:?} after it failed", failed.elapsed());
-        // Longer than the lease would live.
-        tokio::time::sleep((TTL + Duration::from_secs(2)).saturating_sub(failed.elapsed())).await;
-        until_live("live", &watch, Duration::from_secs(1), &["a"]).await;
-        cluster.heal().await.unwrap();
-    }
+    in_use(&cluster, &proxies, 0, leads, &watch).await;
+    fails(&cluster.members()[0]);
+    let failed = Instant::now();
+    writer.set_config("cart", config(7)).await.unwrap();
+    let written = failed.elapsed();
+    until("seen at another member", &watch, bound, |s| {
+        s.config.as_ref().is_some_and(|entry| entry.config.max_retries() == 7)
+    })
+    .await;
+    println!("it led: {leads}; written {written:?} and seen {:?} after it failed", failed.elapsed());
+    // Longer than the lease would live.
+    tokio::time::sleep((TTL + Duration::from_secs(2)).saturating_sub(failed.elapsed())).await;
+    until_live("live", &watch, Duration::from_secs(1), &["a"]).await;
     caller.finish().await;
     assert_eq!(reader.status().relists, lists, "the watch was resumed");
     assert_eq!(owner.status().re_registrations, 0, "the lease is kept at another member");
@@ -103,12 +101,14 @@ async fn the_member_in_use(fails: impl Fn(&EtcdServer), bound: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_member_in_use_hangs() {
-    the_member_in_use(EtcdServer::stop, Duration::from_secs(4)).await;
+    let hangs = |leads| the_member_in_use(leads, EtcdServer::stop, Duration::from_secs(4));
+    tokio::join!(hangs(true), hangs(false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_member_in_use_is_killed() {
-    the_member_in_use(EtcdServer::kill9, Duration::from_secs(3)).await;
+    let dies = |leads| the_member_in_use(leads, EtcdServer::kill9, Duration::from_secs(3));
+    tokio::join!(dies(true), dies(false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,8 @@ fn good(entry: &Entry<Instance>) -> bool {
     entry.state == InstanceState::Ready
 }
 
-/// Tests that are the same on one member and on three: functions that are given how many.
+/// Tests that are the same on one member and on three: functions that are given how many. Those that mostly wait do so
+/// for both at once.
 macro_rules! on_one_and_on_three {
     ($($test:ident),+ $(,)?) => {$(
         mod $test {
@@ -50,6 +51,14 @@ macro_rules! on_one_and_on_three {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_three_members() {
                 super::$test(3).await;
+            }
+        }
+    )+};
+    (at once: $($test:ident),+ $(,)?) => {$(
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_one_member_and_on_three() {
+                tokio::join!(super::$test(1), super::$test(3));
             }
         }
     )+};
