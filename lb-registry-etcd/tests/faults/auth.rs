@@ -10,7 +10,7 @@ use crate::support::{
     Caller, TTL, builder, cluster_with, instance, on_one_and_on_three, until_live, until_status,
 };
 
-on_one_and_on_three!(tokens_run_out);
+on_one_and_on_three!(at once: tokens_run_out);
 
 /// Enables authentication; `app` may read and write `lb/`, `reader` may only read it.
 async fn with_auth(members: usize, options: EtcdOptions) -> EtcdCluster {

@@ -7,7 +7,7 @@ use lb_core::{ServiceConfig, ServiceRegistry};
 
 use crate::support::{Caller, builder, cluster, ids, instance, on_one_and_on_three, until, until_live};
 
-on_one_and_on_three!(it_begins_with_what_it_knew_and_goes_on_with_what_is_there);
+on_one_and_on_three!(at once: it_begins_with_what_it_knew_and_goes_on_with_what_is_there);
 
 async fn it_begins_with_what_it_knew_and_goes_on_with_what_is_there(members: usize) {
     let cluster = cluster(members).await;

@@ -10,12 +10,8 @@ use crate::support::{
     Caller, Proxies, cluster, connect, ids, instance, on_one_and_on_three, until, until_live,
 };
 
-on_one_and_on_three!(
-    connections_are_torn,
-    all_connections_swallow_everything,
-    an_old_connection_swallows_everything,
-    a_burst_is_caught_up_with
-);
+on_one_and_on_three!(connections_are_torn, a_burst_is_caught_up_with);
+on_one_and_on_three!(at once: all_connections_swallow_everything, an_old_connection_swallows_everything);
 
 async fn connections_are_torn(members: usize) {
     let cluster = cluster(members).await;

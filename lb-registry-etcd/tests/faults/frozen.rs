@@ -15,14 +15,15 @@ use crate::support::{
     Caller, Registry, TTL, builder, cluster, connect, ids, instance, on_one_and_on_three, until, until_live,
 };
 
-on_one_and_on_three!(who_wakes_is_there_again, who_wakes_spares_a_successor);
+on_one_and_on_three!(at once: who_wakes_is_there_again, who_wakes_spares_a_successor);
 
 /// The test that is that process...
-const TEST: &str = "frozen::who_wakes_is_there_again::on_one_member";
-/// ...when this is set: to endpoints and ids, each with commas between, and a blank.
+const TEST: &str = "frozen::announces";
+/// ...if this is set: to endpoints and ids, each with commas between, and a blank.
 const CHILD: &str = "LB_TEST_ANNOUNCES";
 
-/// If this is the process that announces, it does so until it is killed.
+/// In the process that announces it does so until it is killed. In any other it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn announces() {
     let Ok(what) = std::env::var(CHILD) else { return };
     let (urls, ids) = what.split_once(' ').unwrap();
@@ -79,7 +80,6 @@ async fn reader(urls: &[String]) -> Registry {
 }
 
 async fn who_wakes_is_there_again(members: usize) {
-    announces().await;
     let cluster = cluster(members).await;
     let urls = cluster.client_urls();
     let reader = reader(&urls).await;

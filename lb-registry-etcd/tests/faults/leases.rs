@@ -16,11 +16,9 @@ use crate::support::{
 on_one_and_on_three!(
     a_revoked_lease_is_replaced,
     a_deleted_key_is_put_again_but_a_deregistered_one_is_not,
-    who_was_away_for_too_long_comes_back_and_spares_a_successor,
-    an_announcement_dropped_while_etcd_is_down_is_taken_out_when_it_is_back,
-    a_registry_that_is_dropped_leaves_nothing_behind,
-    a_process_that_dies_is_a_suspect_and_then_gone,
+    an_announcement_dropped_while_etcd_is_down_is_taken_out_when_it_is_back
 );
+on_one_and_on_three!(at once: who_was_away_for_too_long_comes_back_and_spares_a_successor, a_registry_that_is_dropped_leaves_nothing_behind, a_process_that_dies_is_a_suspect_and_then_gone);
 
 /// The leases that etcd has, as `etcdctl lease list` prints them.
 async fn leases(cluster: &EtcdCluster) -> Vec<String> {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use lb_core::ServiceRegistry;
 use lb_core::registry::Freshness;
-use lb_testkit::ProxyMode;
-use lb_testkit::etcd::{EtcdCluster, EtcdOptions};
+use lb_testkit::etcd::EtcdOptions;
 use tokio::time::Instant;
 
-use crate::support::{Caller, Proxies, TTL, cluster_with, connect, ids, instance, until, until_live};
+use crate::support::{Caller, Proxies, TTL, cluster_with, connect, ids, in_use, instance, until, until_live};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_member_reaches_another() {
@@ -38,9 +37,13 @@ async fn no_member_reaches_another() {
     assert_eq!(reader.status().relists, lists, "the watch was resumed");
 }
 
-/// The member that both are connected to is alone; once it leads, once it follows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_member_in_use_is_alone() {
+    tokio::join!(is_alone(true), is_alone(false));
+}
+
+/// The member that all are connected to reaches no other.
+async fn is_alone(leads: bool) {
     let cluster = cluster_with(3, EtcdOptions::new().separable()).await;
     let proxies = Proxies::start(&cluster).await;
     let (owner, reader) = (connect(proxies.urls()).await, connect(proxies.urls()).await);
@@ -49,58 +52,32 @@ async fn the_member_in_use_is_alone() {
     until_live("announced", &watch, Duration::from_secs(2), &["a"]).await;
     let caller = Caller::start(&reader, "cart").await;
     let lists = reader.status().relists;
+    in_use(&cluster, &proxies, 0, leads, &watch).await;
 
-    for (place, leads) in [(0, true), (1, false)] {
-        let others = [(place + 1) % 3, (place + 2) % 3];
-        // With no way to the others, both are at this member, and stay.
-        proxies.refuse(&others);
-        tokio::time::sleep(TTL / 2).await;
-        until("at one member", &watch, Duration::from_secs(2), |s| s.freshness == Freshness::Live).await;
-        proxies.set(ProxyMode::Pass);
-        lead(&cluster, if leads { place } else { others[1] }).await;
-        cluster.separate(&[&others]).unwrap();
-        let separated = Instant::now();
-        // What is asked of a member between two leaders may take seconds to fail.
-        let leader = lb_testkit::eventually_async("a leader", Duration::from_secs(20), || async {
-            for other in others {
-                if cluster.members()[other].is_leader().await {
-                    return Some(&cluster.members()[other]);
-                }
+    cluster.separate(&[&[1, 2]]).unwrap();
+    let separated = Instant::now();
+    // What is asked of a member between two leaders may take seconds to fail.
+    let others = &cluster.members()[1..];
+    let leader = lb_testkit::eventually_async("a leader", Duration::from_secs(20), || async {
+        for other in others {
+            if other.is_leader().await {
+                return Some(other);
             }
-            None
-        });
-        let leader = leader.await.unwrap().0;
-        let id = if leads { "leader" } else { "follower" };
-        let value = format!(r#"{{"Op":0,"Addr":"{id}:80"}}"#);
-        leader.etcdctl(&["put", &format!("lb/instances/cart/{id}"), &value]).await.unwrap();
-        println!("a {id} is alone: something is written after {:?}", separated.elapsed());
-        until("seen at another member", &watch, Duration::from_secs(6), |s| ids(s).contains(&id)).await;
-        println!("seen {:?} after the member was alone", separated.elapsed());
-        // Longer than the lease would live.
-        tokio::time::sleep((TTL + Duration::from_secs(2)).saturating_sub(separated.elapsed())).await;
-        until("live", &watch, Duration::from_secs(1), |s| s.freshness == Freshness::Live).await;
-        assert!(ids(&watch.current()).contains(&"a"), "{:?}", watch.current());
-        cluster.heal().await.unwrap();
-    }
-    until_live("live, with all", &watch, Duration::from_secs(2), &["a", "follower", "leader"]).await;
+        }
+        None
+    });
+    let leader = leader.await.unwrap().0;
+    leader.etcdctl(&["put", "lb/instances/cart/b", r#"{"Op":0,"Addr":"b:80"}"#]).await.unwrap();
+    let written = separated.elapsed();
+    until("seen at another member", &watch, Duration::from_secs(6), |s| ids(s) == ["a", "b"]).await;
+    println!("it led: {leads}; written {written:?} and seen {:?} after it was alone", separated.elapsed());
+    // Longer than the lease would live.
+    tokio::time::sleep((TTL + Duration::from_secs(2)).saturating_sub(separated.elapsed())).await;
+    until_live("live", &watch, Duration::from_secs(1), &["a", "b"]).await;
+    cluster.heal().await.unwrap();
+    owner.register("cart", instance("c")).await.unwrap();
+    until_live("a write", &watch, Duration::from_secs(2), &["a", "b", "c"]).await;
     caller.finish().await;
     assert_eq!(reader.status().relists, lists, "the watch was resumed");
     assert_eq!(owner.status().re_registrations, 0, "the lease is kept at another member");
-}
-
-/// Makes a member the leader.
-async fn lead(cluster: &EtcdCluster, place: usize) {
-    let member = &cluster.members()[place];
-    if member.is_leader().await {
-        return;
-    }
-    // id, status, name, and more
-    let list = member.etcdctl(&["member", "list"]).await.unwrap();
-    let lines = list.lines().map(|line| line.split(", ").collect::<Vec<_>>());
-    let id = lines.into_iter().find(|fields| fields[2] == member.name()).unwrap()[0].to_owned();
-    cluster.etcdctl(&["move-leader", &id]).await.unwrap();
-    let leads = lb_testkit::eventually_async("it leads", Duration::from_secs(10), || async {
-        member.is_leader().await.then_some(())
-    });
-    leads.await.unwrap();
 }

@@ -38,7 +38,8 @@ fn good(entry: &Entry<Instance>) -> bool {
     entry.state == InstanceState::Ready
 }
 
-/// Tests that are the same on one member and on three: functions that are given how many.
+/// Tests that are the same on one member and on three: functions that are given how many. Those that mostly wait do so
+/// for both at once.
 macro_rules! on_one_and_on_three {
     ($($test:ident),+ $(,)?) => {$(
         mod $test {
@@ -50,6 +51,14 @@ macro_rules! on_one_and_on_three {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_three_members() {
                 super::$test(3).await;
+            }
+        }
+    )+};
+    (at once: $($test:ident),+ $(,)?) => {$(
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_one_member_and_on_three() {
+                tokio::join!(super::$test(1), super::$test(3));
             }
         }
     )+};
@@ -103,6 +112,40 @@ impl Proxies {
         self.set(ProxyMode::RefuseNew);
         self.reset_all();
     }
+}
+
+/// Brings all that is connected through the proxies to one member, which leads, or does not. They stay there.
+pub(crate) async fn in_use(
+    cluster: &EtcdCluster,
+    proxies: &Proxies,
+    place: usize,
+    leads: bool,
+    watch: &SnapshotWatch<Instance>,
+) {
+    let others: Vec<_> = (0..cluster.members().len()).filter(|&other| other != place).collect();
+    proxies.refuse(&others);
+    // By then there was a sign of life for every lease, too.
+    tokio::time::sleep(TTL / 2).await;
+    until("at one member", watch, Duration::from_secs(2), |s| s.freshness == Freshness::Live).await;
+    proxies.set(ProxyMode::Pass);
+    lead(cluster, if leads { place } else { others[1] }).await;
+}
+
+/// Makes a member the leader.
+async fn lead(cluster: &EtcdCluster, place: usize) {
+    let member = &cluster.members()[place];
+    if member.is_leader().await {
+        return;
+    }
+    // id, status, name, and more
+    let list = member.etcdctl(&["member", "list"]).await.unwrap();
+    let lines = list.lines().map(|line| line.split(", ").collect::<Vec<_>>());
+    let id = lines.into_iter().find(|fields| fields[2] == member.name()).unwrap()[0].to_owned();
+    cluster.etcdctl(&["move-leader", &id]).await.unwrap();
+    let leads = lb_testkit::eventually_async("it leads", Duration::from_secs(10), || async {
+        member.is_leader().await.then_some(())
+    });
+    leads.await.unwrap();
 }
 
 /// Waits until `check` says yes to a snapshot; fails if that takes four times as long as it should. Returns how long it
