@@ -20,6 +20,7 @@
 //! | compacted while away | `history::what_happened_meanwhile_was_compacted` | 1, 3 | 3 s; listed once |
 //! | all data lost | `history::everything_is_lost`, `drill::one_way::three_members_lose_everything` | 1, 3 | there again a third of the TTL and 1 s after they are up |
 //! | history rolled back | `history::the_history_is_rolled_back` | 1, 3 | 5 s; revisions never go back |
+//! | an older backup restored, later a younger one: another history, though longer | `history::the_history_is_another_one_though_longer` | 1, 3 | 5 s |
 //! | lease revoked | `leases::a_revoked_lease_is_replaced` | 1, 3 | there again in 2 s |
 //! | key deleted | `leases::a_deleted_key_is_put_again_but_a_deregistered_one_is_not` | 1, 3 | there again in 2 s |
 //! | an announcement given up while etcd is down | `leases::an_announcement_dropped_while_etcd_is_down_is_taken_out_when_it_is_back` | 1, 3 | gone 4 s after they are up |
@@ -29,6 +30,7 @@
 //! | the announcing process dead | `leases::a_process_that_dies_is_a_suspect_and_then_gone` | 1, 3 | suspect in two TTLs, gone after its grace |
 //! | no space left (NOSPACE) | `values::the_store_is_full` | 1, 3 | leases kept, fewer than 20 tries a second; there again in 3 s |
 //! | tokens run out, and streams break | `auth::tokens_run_out` | 1, 3 | written in 1 s; watched 3 s after a restart; leases kept |
+//! | authentication switched on, with tokens for 2 s, and off again | `drill::random` | 1, 3 | settled 20 s after the end |
 //! | no permission, wrong password, wrong certificate | `auth::the_permissions_in_the_documentation_suffice`, `auth::certificates_are_checked_on_both_sides` | 1 | an error that says so |
 //! | 1,000 writes, 9 MB, at once | `connections::a_burst_is_caught_up_with` | 1, 3 | 5 s; nothing listed |
 //! | more than one message can hold | `values::a_list_that_is_too_large_for_one_message_is_read_in_parts`, `values::a_value_that_is_too_large_is_refused` | 1 | read in parts; refused with an error that says so |
