@@ -175,19 +175,24 @@ async fn we_find_it(go: &Go, url: &str, registry: &EtcdRegistry<Instance>) {
 
 /// Calls over gRPC, to what stands in the registry. etcd is a gRPC server itself, and serves as the service.
 ///
-/// With the policy that a Go client has by default. gRPC-Go has had versions that compare or hash the metadata of
-/// addresses (1.33: `round_robin`, 1.71: any), and panic where that is a JSON object, whoever wrote it.
+/// With both policies that a Go client has: `round_robin` hashes what stands in `Metadata` (in 1.33; 1.71 always does),
+/// and panics where that is an object.
 async fn it_calls_ours(go: &Go, etcd: &EtcdServer, registry: &EtcdRegistry<Instance>) {
     let url = etcd.client_url();
-    let call = ["call", &url, "lb/instances/health", "50", "pick_first"];
+    let calls = async |policy| go.run(&["call", &url, "lb/instances/health", "50", policy]).await;
     let address = etcd.client_address().to_string();
     let a = registry.announce("health", at("a", address.clone())).await.unwrap();
-    let answers = go.run(&call).await;
-    assert_eq!(answers, vec![format!("SERVING {address}"); 50]);
-    // Another takes its place.
+    for policy in ["pick_first", "round_robin"] {
+        assert_eq!(calls(policy).await, vec![format!("SERVING {address}"); 50], "{policy}");
+    }
     let other = EtcdServer::start().await.unwrap();
-    let address = other.client_address().to_string();
-    let _b = registry.announce("health", at("b", address.clone())).await.unwrap();
+    let second = other.client_address().to_string();
+    let _b = registry.announce("health", at("b", second.clone())).await.unwrap();
+    let both = calls("round_robin").await;
+    for address in [&address, &second] {
+        assert!(both.contains(&format!("SERVING {address}")), "{both:?}");
+    }
+    // One leaves.
     a.leave(Duration::ZERO).await.unwrap();
-    assert_eq!(go.run(&call).await, vec![format!("SERVING {address}"); 50]);
+    assert_eq!(calls("pick_first").await, vec![format!("SERVING {second}"); 50]);
 }

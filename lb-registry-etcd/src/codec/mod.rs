@@ -2,7 +2,7 @@
 //!
 //! | Codec | Value | Where instances are by default |
 //! |---|---|---|
-//! | [`NativeCodec`] | gRPC-Go's naming format, with the whole instance in `Metadata` | `{prefix}/instances/` |
+//! | [`NativeCodec`] | gRPC-Go's naming format, with the whole instance beside it | `{prefix}/instances/` |
 //! | [`KitexCodec`] | `{"network","address","weight","tags"}` | `kitex/registry-etcd/` |
 //! | [`KratosCodec`] | `{"id","name","version","metadata","endpoints"}` | `/microservices/` |
 //! | [`GoZeroCodec`] | `host:port` | wherever the keys of the services are |

@@ -175,7 +175,7 @@ pub(crate) async fn listing(through: &EtcdServer) -> Result<BTreeMap<String, u32
             let id = key.rsplit('/').next().unwrap_or_default().to_owned();
             let json: serde_json::Value = serde_json::from_slice(&value).unwrap_or_default();
             // One that a Go program writes has no weight, which is one.
-            let weight = json["Metadata"]["weight"].as_u64().unwrap_or(1);
+            let weight = json["weight"].as_u64().unwrap_or(1);
             (id, u32::try_from(weight).unwrap_or(u32::MAX))
         })
         .collect())
