@@ -1,9 +1,11 @@
-//! Random sequences of faults, from a seed, some within others: on one server behind a proxy, and with sentinels.
+//! Random sequences of faults, from a seed, some within others: on one server behind a proxy, with
+//! sentinels, and in a Cluster.
 //!
 //! All through, a balancer calls the service every two milliseconds: each call must be served at once, from a snapshot
 //! that is not empty. After each fault everybody who is announced must be in Redis, and the snapshot must be what Redis
 //! lists by its own tool.
 
+mod cluster;
 mod sentinel;
 mod standalone;
 
