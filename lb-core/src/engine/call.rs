@@ -163,7 +163,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                 }
                 running.over = true;
                 if measured || trail.is_some() || running.member.state().gate().wants_success() {
-                    call.succeeded(&running, retry.as_deref_mut(), trail);
+                    running.succeeded(retry.as_deref_mut(), trail);
                 }
                 return match result {
                     Ok(value) => Ok(value),
@@ -224,7 +224,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     /// What ends the first attempt.
     #[cold]
     fn first_limit(&self) -> Option<AttemptLimit> {
-        let policy = self.target.with(&self.inner.directory, |served| served.pool().published().policy);
+        let policy = self.target.with(&self.inner.directory, |served| served.published().policy);
         let (timeout, deadline) = self.options.times(&policy?);
         AttemptLimit::new(timeout, deadline.map(|deadline| self.started + deadline), self.started)
     }
@@ -240,7 +240,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             if !served.queue.is_empty() {
                 return Err(Missed::InLine);
             }
-            let published = served.pool().published();
+            let published = served.published();
             let lease = self.acquire(served, &published, &NOTHING, self.started).map_err(Missed::Nobody)?;
             let limited = self.options.times(&published.policy) != (None, None);
             Ok(self.take(lease, &published, limited, 1))
@@ -285,8 +285,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
     /// After how long to hedge; `None`: not known yet.
     #[cold]
     fn hedge_after(&self) -> Option<Duration> {
-        let hedger =
-            self.target.with(&self.inner.directory, |served| served.pool().published().hedger.clone());
+        let hedger = self.target.with(&self.inner.directory, |served| served.published().hedger.clone());
         hedger.flatten()?.delay()
     }
 
@@ -295,31 +294,6 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         let counted = self.target.with(&self.inner.directory, |served| served.pool().meters().gave_up(error));
         if counted.is_none() {
             crate::meters::Meters::gave_up_nowhere(error);
-        }
-    }
-
-    /// Takes a success in that somebody wants to know of.
-    #[cold]
-    fn succeeded(
-        &self,
-        running: &Running<I>,
-        retry: Option<&mut Retry<'_, I, C>>,
-        trail: Option<&mut Trail>,
-    ) {
-        let (member, at, now) = (&running.member, running.started, running.clock.now());
-        let elapsed = now.since(at);
-        let outcome = Outcome::success(elapsed).with_timeout(running.limit.map(|limit| limit.at.since(at)));
-        // Through the directory if it can be: no reference count that all threads would write.
-        let recorded = self.target.with(&self.inner.directory, |served| {
-            let here = Arc::ptr_eq(served.pool().service(), member.service());
-            here.then(|| served.pool().record(member, &outcome, now))
-        });
-        if recorded.flatten().is_none() {
-            record(member, &outcome, now);
-        }
-        if let Some(trail) = trail {
-            *trail = retry.map(Retry::take_trail).unwrap_or_default();
-            trail.0.push(Attempt::new(member, None, elapsed, running.why));
         }
     }
 
@@ -376,6 +350,18 @@ impl<I: ServiceInstance> Running<I> {
     pub(super) fn end(mut self, failure: Failure, timed_out: bool) -> Step<I> {
         self.over = true;
         self.failed(failure, self.clock.now(), timed_out)
+    }
+
+    /// Takes a success in that somebody wants to know of.
+    fn succeeded<C>(&self, retry: Option<&mut Retry<'_, I, C>>, trail: Option<&mut Trail>) {
+        let (member, now) = (&self.member, self.clock.now());
+        let elapsed = now.since(self.started);
+        let timeout = self.limit.map(|limit| limit.at.since(self.started));
+        member.home().record(member, &Outcome::success(elapsed).with_timeout(timeout), now);
+        if let Some(trail) = trail {
+            *trail = retry.map(Retry::take_trail).unwrap_or_default();
+            trail.0.push(Attempt::new(member, None, elapsed, self.why));
+        }
     }
 
     #[cold]

@@ -25,7 +25,7 @@ fn pick<I: ServiceInstance, C>(
     served: &Served<I>,
     why: Why,
 ) -> Result<Begun<I>, NoPick> {
-    let (published, at) = (served.pool().published(), call.clock().now());
+    let (published, at) = (served.published(), call.clock().now());
     let lease = call.acquire(served, &published, plan.exclusions(), at)?;
     let limit = plan.started(at);
     served.pool().meters().again(why);

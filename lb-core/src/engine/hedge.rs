@@ -100,7 +100,7 @@ impl<I: ServiceInstance, C> Retry<'_, I, C> {
         if !served.queue.is_empty() || !plan.may_go_on(call.clock().now()) {
             return None;
         }
-        let published = served.pool().published();
+        let published = served.published();
         let hedger = published.hedger.as_ref()?;
         if !hedger.may_hedge(call.clock().now()) {
             return None;

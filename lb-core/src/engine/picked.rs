@@ -118,10 +118,8 @@ impl<I: ServiceInstance> Picked<I> {
         if hint.is_empty() {
             return;
         }
-        if let Some(pool) = self.member().pool() {
-            pool.hint(self.member(), hint, self.clock.now());
-            self.member().signal().wake_waiting();
-        }
+        self.member().home().hint(self.member(), hint, self.clock.now());
+        self.member().signal().wake_waiting();
     }
 
     /// The first byte of the answer (the first token of a stream) has arrived: taken into
@@ -152,7 +150,7 @@ impl<I: ServiceInstance> Picked<I> {
     }
 }
 
-/// Takes an outcome in, through the member's pool.
+/// Takes an outcome in.
 pub(crate) fn record<I: ServiceInstance>(member: &Arc<Member<I>>, outcome: &Outcome, now: Time) {
     record_attempt(member, outcome, None, now);
 }
@@ -164,20 +162,18 @@ pub(crate) fn record_attempt<I: ServiceInstance>(
     attempt: Option<u32>,
     now: Time,
 ) {
-    // Without a pool nobody can be picked by what would be recorded.
-    let Some(pool) = member.pool() else { return };
     let cause = outcome.as_failure().map_or("none", |failure| failure.kind().as_str());
-    match pool.record(member, outcome, now) {
+    match member.home().record(member, outcome, now) {
         // The pool's health tells of ejections itself.
         Effect::None | Effect::Ejected(_) => {}
         Effect::Rested(time) => {
             tracing::debug!(
-                service = %pool.service(), instance = %member.id(), attempt, cause, ?time, "instance rests"
+                service = %member.service(), instance = %member.id(), attempt, cause, ?time, "instance rests"
             );
         }
         Effect::SetAside(time) => {
             tracing::warn!(
-                service = %pool.service(), instance = %member.id(), attempt, cause, ?time,
+                service = %member.service(), instance = %member.id(), attempt, cause, ?time,
                 "instance is unusable and set aside; check its key, its account and its deployment"
             );
         }

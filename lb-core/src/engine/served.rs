@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::Guard;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -15,7 +16,7 @@ use super::health_checks;
 use super::queue::Queue;
 use crate::instance::ServiceInstance;
 use crate::meters::METERED;
-use crate::pool::{Pool, PoolContext, ServiceStats};
+use crate::pool::{Home, Pool, PoolContext, Published, ServiceStats};
 use crate::registry::{SnapshotReader, SnapshotWatch};
 use crate::time::Clock;
 
@@ -25,6 +26,8 @@ const PUBLISH: Duration = Duration::from_secs(5);
 /// A pool in service.
 pub(crate) struct Served<I> {
     pool: Arc<Pool<I>>,
+    /// The pool's: one step less to what every pick reads.
+    home: Arc<Home<I>>,
     pub(crate) queue: Queue,
     clock: EngineClock,
     reader: SnapshotReader<I>,
@@ -62,6 +65,7 @@ impl<I: ServiceInstance> Served<I> {
             }
         });
         let served = Arc::new_cyclic(|this| Self {
+            home: Arc::clone(pool.home()),
             pool,
             queue: Queue::default(),
             clock,
@@ -81,6 +85,12 @@ impl<I: ServiceInstance> Served<I> {
     #[inline]
     pub(crate) fn pool(&self) -> &Pool<I> {
         &self.pool
+    }
+
+    /// What picks read.
+    #[inline]
+    pub(crate) fn published(&self) -> Guard<Arc<Published<I>>> {
+        self.home.published.load()
     }
 
     /// Takes over the registry's latest snapshot, if that has not happened yet.

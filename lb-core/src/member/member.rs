@@ -1,14 +1,13 @@
 //! One instance as it stands in the current set: [`Member`].
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::MemberState;
 use crate::health::{Admission, PoolHealth, View};
 use crate::limit::{QuotaGroup, QuotaGroups};
-use crate::meters::Meters;
-use crate::pool::Pool;
+use crate::pool::Home;
 use crate::registry::{Entry, InstanceState};
 use crate::signal::Signal;
 use crate::time::{LazyNow, Time};
@@ -26,15 +25,6 @@ pub struct Member<I> {
     weight: u32,
     home: Arc<Home<I>>,
     entry: Arc<Entry<I>>,
-}
-
-/// What the members of one pool have in common.
-pub(crate) struct Home<I> {
-    pub(crate) service: Arc<str>,
-    pub(crate) signal: Arc<Signal>,
-    pub(crate) pool: Weak<Pool<I>>,
-    pub(crate) health: PoolHealth,
-    pub(crate) meters: Arc<Meters>,
 }
 
 impl<I: crate::ServiceInstance> Member<I> {
@@ -210,9 +200,10 @@ impl<I> Member<I> {
         &self.home.signal
     }
 
-    /// The pool that it is, or was, in; `None` if that was let go.
-    pub(crate) fn pool(&self) -> Option<Arc<Pool<I>>> {
-        self.home.pool.upgrade()
+    /// What it has in common with the others of its pool.
+    #[inline]
+    pub(crate) fn home(&self) -> &Home<I> {
+        &self.home
     }
 }
 

@@ -17,7 +17,6 @@ mod state;
 
 pub(crate) use lease::Held;
 pub use lease::Lease;
-pub(crate) use member::Home;
 pub use member::Member;
 pub(crate) use rest::Rest;
 pub use rest::RestReason;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::departed::Departed;
+use super::home::Home;
 use crate::instance::ServiceInstance;
 use crate::limit::QuotaGroups;
-use crate::member::{Home, Member, MemberSet, MemberState, Table, Weights};
+use crate::member::{Member, MemberSet, MemberState, Table, Weights};
 use crate::registry::{Entries, Entry, EntryChange};
 use crate::time::Time;
 

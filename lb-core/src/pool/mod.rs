@@ -7,6 +7,7 @@ mod budget;
 mod build;
 mod context;
 mod departed;
+mod home;
 mod outcome;
 #[allow(clippy::module_inception, reason = "the concept and its folder")]
 mod pool;
@@ -17,6 +18,7 @@ pub use backoff::backoff;
 pub(crate) use backoff::exponential;
 pub use budget::RetryBudget;
 pub use context::PoolContext;
+pub(crate) use home::Home;
 pub use outcome::Effect;
 pub(crate) use outcome::Measure;
 pub use pool::{NoPick, Pool};

@@ -1,15 +1,16 @@
 //! [`Pool`]: the decisions about one service.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use super::budget::RetryBudget;
 use super::build::Members;
 use super::context::PoolContext;
-use super::outcome::{self, Effect};
+use super::home::Home;
+use super::outcome::Effect;
 use super::published::Published;
 use super::stats::{InstanceStats, ServiceStats};
 use crate::config::{CallPolicy, HealthCheckConfig, ServiceConfig, StrategySpec};
@@ -17,7 +18,7 @@ use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::QuotaHint;
-use crate::member::{Home, Lease, Member, MemberSet, RestReason};
+use crate::member::{Lease, Member, MemberSet, RestReason};
 use crate::meters::Meters;
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
@@ -51,10 +52,9 @@ pub enum NoPick {
 /// may be older than the newest snapshot by the time that a concurrent `apply` takes; the member that it leads to is
 /// owned by the lease, so it never dangles and is never mistaken for another.
 pub struct Pool<I> {
-    service: Arc<str>,
     home: Arc<Home<I>>,
-    context: Arc<PoolContext<I>>,
-    published: ArcSwap<Published<I>>,
+    /// What was published at first.
+    nobody: Arc<Published<I>>,
     writer: Mutex<Writer<I>>,
     budget: RetryBudget,
 }
@@ -68,28 +68,19 @@ struct Writer<I> {
 impl<I: ServiceInstance> Pool<I> {
     /// An empty pool.
     pub fn new(service: impl Into<Arc<str>>, context: Arc<PoolContext<I>>, now: Time) -> Arc<Self> {
-        Arc::new_cyclic(|this| {
-            let signal = Arc::clone(&context.signal);
-            let service = service.into();
-            let meters = Arc::new(Meters::new(&service));
-            let health = PoolHealth::new(
-                Arc::clone(&service),
-                Arc::clone(&signal),
-                Arc::clone(&meters),
-                &context.config,
-                context.seed,
-            );
-            let home = Home { service, signal, pool: Weak::clone(this), health, meters };
-            Self::at_home(Arc::new(home), context, now)
-        })
-    }
-
-    fn at_home(home: Arc<Home<I>>, context: Arc<PoolContext<I>>, now: Time) -> Self {
-        let service = Arc::clone(&home.service);
-        let writer = Writer { members: Members::new(Arc::clone(&home)), applied: None, spec: None };
-        let set = writer.members.set();
+        let signal = Arc::clone(&context.signal);
+        let service = service.into();
+        let meters = Arc::new(Meters::new(&service));
+        let health = PoolHealth::new(
+            Arc::clone(&service),
+            Arc::clone(&signal),
+            Arc::clone(&meters),
+            &context.config,
+            context.seed,
+        );
+        let set = MemberSet::default();
         let picker: Arc<dyn Picker<I>> = context.strategy.picker(&set, None).into();
-        let published = Published {
+        let nobody = Arc::new(Published {
             interest: picker.interest(),
             policy: CallPolicy::of(&context.config),
             strategy: Arc::clone(&context.strategy),
@@ -97,20 +88,17 @@ impl<I: ServiceInstance> Pool<I> {
             set,
             picker,
             hedger: context.config.hedge().map(|config| Arc::new(Hedger::new(*config, now))),
-        };
-        Self {
-            budget: RetryBudget::new(context.config.retry_budget(), now),
-            published: ArcSwap::from_pointee(published),
-            writer: Mutex::new(writer),
-            service,
-            home,
-            context,
-        }
+        });
+        let budget = RetryBudget::new(context.config.retry_budget(), now);
+        let published = ArcSwap::new(Arc::clone(&nobody));
+        let home = Arc::new(Home { service, signal, health, meters, context, published });
+        let writer = Writer { members: Members::new(Arc::clone(&home)), applied: None, spec: None };
+        Arc::new(Self { home, nobody, writer: Mutex::new(writer), budget })
     }
 
     /// The service.
     pub fn service(&self) -> &Arc<str> {
-        &self.service
+        &self.home.service
     }
 
     /// Takes over the snapshot that `latest` returns, if it is not in force yet. The next pick sees it. When several
@@ -124,9 +112,9 @@ impl<I: ServiceInstance> Pool<I> {
         if writer.applied.as_ref().is_some_and(|applied| Arc::ptr_eq(applied, &snapshot)) {
             return;
         }
-        let current = self.published.load();
-        let changes = writer.members.apply(&snapshot.entries, &self.context.groups, now);
-        let config = snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
+        let current = self.home.published.load();
+        let changes = writer.members.apply(&snapshot.entries, &self.home.context.groups, now);
+        let config = snapshot.config.as_ref().map_or(&self.home.context.config, |entry| &entry.config);
         self.budget.configure(config.retry_budget());
         if self.health().configure(config, now) {
             writer.members.all().for_each(|member| self.health().readmit(member.state(), now));
@@ -141,7 +129,7 @@ impl<I: ServiceInstance> Pool<I> {
             (set, picker)
         };
         tracing::debug!(
-            service = %self.service, revision = %snapshot.revision, changes, instances = set.len(), "instance set applied"
+            service = %self.home.service, revision = %snapshot.revision, changes, instances = set.len(), "instance set applied"
         );
         let published = Published {
             interest: picker.interest(),
@@ -153,10 +141,10 @@ impl<I: ServiceInstance> Pool<I> {
             hedger: hedger(config.hedge(), current.hedger.as_ref(), now),
         };
         drop(current);
-        self.published.store(Arc::new(published));
+        self.home.published.store(Arc::new(published));
         writer.applied = Some(snapshot);
         drop(writer);
-        self.context.signal.wake_waiting();
+        self.home.context.signal.wake_waiting();
     }
 
     /// The strategy that the configuration asks for; the one in force if that cannot be had.
@@ -170,10 +158,10 @@ impl<I: ServiceInstance> Pool<I> {
             return Arc::clone(&current.strategy);
         }
         writer.spec = config.strategy().cloned();
-        let Some(spec) = config.strategy() else { return Arc::clone(&self.context.strategy) };
-        self.context.factory.build(spec).unwrap_or_else(|error| {
+        let Some(spec) = config.strategy() else { return Arc::clone(&self.home.context.strategy) };
+        self.home.context.factory.build(spec).unwrap_or_else(|error| {
             tracing::warn!(
-                service = %self.service, %error, in_force = current.strategy.name(),
+                service = %self.home.service, %error, in_force = current.strategy.name(),
                 "the configured strategy cannot be built; the one in force stays"
             );
             Arc::clone(&current.strategy)
@@ -187,7 +175,7 @@ impl<I: ServiceInstance> Pool<I> {
         clock: &dyn Clock,
         random: &dyn RandomSource,
     ) -> Result<Lease<I>, NoPick> {
-        self.acquire_from(&self.published.load(), request, clock, random)
+        self.acquire_from(&self.home.published.load(), request, clock, random)
     }
 
     #[inline]
@@ -246,42 +234,25 @@ impl<I: ServiceInstance> Pool<I> {
         }
     }
 
-    #[inline]
-    pub(crate) fn published(&self) -> Guard<Arc<Published<I>>> {
-        self.published.load()
+    pub(crate) const fn home(&self) -> &Arc<Home<I>> {
+        &self.home
     }
 
     /// Takes an outcome in: counts it, rests or sets aside the instance if that follows, tells the strategy.
     pub fn record(&self, member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
-        self.meters().attempt(outcome);
-        let effect = outcome::apply(member, outcome, &self.context.groups, now);
-        let published = self.published.load();
-        if published.interest.outcomes {
-            published.picker.on_outcome(member, &outcome.ended_at(now));
-        }
-        if outcome.is_success()
-            && let Some(hedger) = &published.hedger
-        {
-            hedger.observe(outcome.elapsed);
-        }
-        if outcome.as_failure().is_some_and(|failure| failure.kind().is_fault()) && self.health().is_due(now)
-        {
-            self.tick(now);
-        }
-        effect
+        self.home.record(member, outcome, now)
     }
 
     /// Compares the instances with each other, if an interval of the [outlier
     /// detection](crate::OutlierDetection::interval) has passed since that was last done. Failures do that when it is
     /// due, so nobody has to call this; a simulator may, to have it done at an exact time. O(n).
     pub fn tick(&self, now: Time) {
-        let published = self.published.load();
-        self.health().tick(published.set.iter().map(|(_, member)| &**member.state()), now);
+        self.home.tick(now);
     }
 
     /// The provider of `member` said how much of its quota is left.
     pub fn hint(&self, member: &Member<I>, hint: QuotaHint, now: Time) {
-        member.quota_group_or_make(&self.context.groups).hint(hint, now);
+        self.home.hint(member, hint, now);
     }
 
     fn health(&self) -> &PoolHealth {
@@ -300,7 +271,7 @@ impl<I: ServiceInstance> Pool<I> {
     /// What the picker in force wants done beside picks. The engine has it done; a simulator has to see to it itself,
     /// after each [`apply`](Self::apply).
     pub fn background(&self) -> Vec<Arc<dyn Background>> {
-        self.published.load().picker.background()
+        self.home.published.load().picker.background()
     }
 
     /// How the instances are to be checked.
@@ -316,18 +287,18 @@ impl<I: ServiceInstance> Pool<I> {
 
     /// The members that can be picked from.
     pub(crate) fn members(&self) -> MemberSet<I> {
-        self.published.load().set.clone()
+        self.home.published.load().set.clone()
     }
 
     /// Whether `set` is still the one that picks are made from.
     pub(crate) fn is_set(&self, set: &MemberSet<I>) -> bool {
-        self.published.load().set.is_same(set)
+        self.home.published.load().set.is_same(set)
     }
 
     /// The earliest time at which somebody could be picked by a new round: `now` if somebody can at once, `None` if
     /// there is nobody at all. O(1) while most members are available, else O(n).
     pub fn available_at(&self, cost: u64, now: Time) -> Option<Time> {
-        let published = self.published.load();
+        let published = self.home.published.load();
         let mut earliest: Option<Time> = None;
         for (_, member) in published.set.iter() {
             let at = member.available_at(cost, now);
@@ -342,7 +313,7 @@ impl<I: ServiceInstance> Pool<I> {
     /// The earliest time at which somebody could be picked whom the call has not tried in this round; `None` if it has
     /// tried all, or nobody knows. O(n).
     pub(crate) fn untried_available_at(&self, tried: &Exclusions, cost: u64, now: Time) -> Option<Time> {
-        let published = self.published.load();
+        let published = self.home.published.load();
         let untried = published.set.iter().filter(|(_, member)| !tried.contains(member));
         untried.map(|(_, member)| member.available_at(cost, now)).min().filter(|at| *at != Time::MAX)
     }
@@ -350,7 +321,7 @@ impl<I: ServiceInstance> Pool<I> {
     /// If all instances are set aside as unusable, the earliest time at which one is probed again. Nothing to wait for:
     /// a wrong key does not mend itself. O(1) while one is not; else O(n).
     pub fn all_unusable(&self, now: Time) -> Option<Time> {
-        let published = self.published.load();
+        let published = self.home.published.load();
         let mut earliest: Option<Time> = None;
         for (_, member) in published.set.iter() {
             match member.resting(now) {
@@ -365,24 +336,25 @@ impl<I: ServiceInstance> Pool<I> {
 
     /// The policy of calls to this service.
     pub fn policy(&self) -> CallPolicy {
-        self.published.load().policy
+        self.home.published.load().policy
     }
 
     /// The services to go on with when this one has nobody left.
     pub fn fallbacks(&self) -> Vec<Arc<str>> {
-        let published = self.published.load();
-        let config = published.snapshot.config.as_ref().map_or(&self.context.config, |entry| &entry.config);
+        let published = self.home.published.load();
+        let config =
+            published.snapshot.config.as_ref().map_or(&self.home.context.config, |entry| &entry.config);
         config.fallbacks().iter().map(|name| name.as_str().into()).collect()
     }
 
     /// Which hooks the strategy in force has a use for.
     pub fn interest(&self) -> Interest {
-        self.published.load().interest
+        self.home.published.load().interest
     }
 
     /// How many members can be picked from.
     pub fn len(&self) -> usize {
-        self.published.load().set.len()
+        self.home.published.load().set.len()
     }
 
     /// Whether there is nobody to pick.
@@ -392,7 +364,7 @@ impl<I: ServiceInstance> Pool<I> {
 
     /// Whether the registry knows the service.
     pub fn is_known(&self) -> bool {
-        self.published.load().snapshot.is_known()
+        self.home.published.load().snapshot.is_known()
     }
 
     /// Whether any request is running, also on instances that have left. O(n).
@@ -427,14 +399,14 @@ impl<I: ServiceInstance> Pool<I> {
     /// What is known of the service. O(n log n).
     pub fn stats(&self, waiting: usize, now: Time) -> ServiceStats {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = self.published.load();
+        let published = self.home.published.load();
         let here = writer.members.all().map(|member| InstanceStats::of(member, now));
         let mut instances: Vec<_> = here
             .chain(writer.members.leaving().map(|state| InstanceStats::gone(state, HealthState::Healthy)))
             .collect();
         instances.sort_by(|a, b| a.id.cmp(&b.id));
         ServiceStats {
-            service: Arc::clone(&self.service),
+            service: Arc::clone(&self.home.service),
             strategy: published.strategy.name().to_owned(),
             revision: published.snapshot.revision,
             freshness: published.snapshot.freshness,
@@ -467,8 +439,15 @@ fn nobody<I: ServiceInstance>(snapshot: &Snapshot<I>) -> NoPick {
     }
 }
 
+impl<I> Drop for Pool<I> {
+    fn drop(&mut self) {
+        // The members that are published hold the home that publishes them.
+        self.home.published.store(Arc::clone(&self.nobody));
+    }
+}
+
 impl<I> fmt::Debug for Pool<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("service", &self.service).finish_non_exhaustive()
+        f.debug_struct("Pool").field("service", &self.home.service).finish_non_exhaustive()
     }
 }

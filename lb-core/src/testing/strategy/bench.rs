@@ -100,7 +100,7 @@ impl StrategyBench {
 
     /// The members that can be picked now.
     pub fn set(&self) -> MemberSet<Instance> {
-        self.pool.published().set.clone()
+        self.pool.home().published.load().set.clone()
     }
 
     /// The source of chance that picks draw from.
@@ -179,7 +179,7 @@ impl StrategyBench {
     ///
     /// If the member is not eligible.
     pub fn pick(&self, exclusions: &Exclusions) -> Option<Arc<Member<Instance>>> {
-        let published = self.pool.published();
+        let published = self.pool.home().published.load();
         self.pick_by(&*published.picker, &published.set, exclusions)
     }
 
@@ -219,7 +219,7 @@ impl StrategyBench {
         let now = self.now();
         let lease = Lease::acquire(member, 1, &crate::time::LazyNow::new(&now));
         let lease = lease.expect("no member of a bench has a quota");
-        let published = self.pool.published();
+        let published = self.pool.home().published.load();
         if published.interest.starts {
             published.picker.on_start(member);
         }

@@ -52,7 +52,7 @@ pub(super) fn refused_members_are_not_picked_again(lab: &Lab<'_>) {
         let bench = lab.equal(n);
         for _ in 0..5 {
             let (set, tried, now) = (bench.set(), Exclusions::new(), bench.now());
-            let published = bench.pool().published();
+            let published = bench.pool().home().published.load();
             let candidates = Candidates::new(&set, bench.request(&tried), &now, bench.random());
             let mut refused = HashSet::new();
             while let Some((slot, member)) = checked_pick(&*published.picker, &candidates) {

@@ -39,7 +39,7 @@ pub(super) fn its_own_picker_of_any_set_is_tolerated(lab: &Lab<'_>) {
                 (lab.equal(before), lab.weighing(&(0..after as u32).map(|i| i + 1).collect::<Vec<_>>()));
             old.serve();
             let set = new.set();
-            let published = old.pool().published();
+            let published = old.pool().home().published.load();
             let picker = new.strategy().picker(&set, Some(&*published.picker));
             for _ in 0..10 {
                 assert_eq!(new.pick_by(&*picker, &set, &Exclusions::new()).is_some(), after > 0);
@@ -55,7 +55,7 @@ pub(super) fn outcomes_of_every_kind_are_survived(lab: &Lab<'_>) {
     let set = bench.set();
     let members: Vec<_> = set.iter().map(|(_, member)| Arc::clone(member)).collect();
     bench.remove("m003");
-    let published = bench.pool().published();
+    let published = bench.pool().home().published.load();
     let times = [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX];
     for member in &members {
         for elapsed in times {

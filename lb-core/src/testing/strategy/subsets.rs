@@ -21,7 +21,7 @@ pub(super) fn a_subset_is_not_left(lab: &Lab<'_>) {
             let bench = lab.weighing(&weights);
             let set = bench.set();
             let slots = every_third(&set);
-            let published = bench.pool().published();
+            let published = bench.pool().home().published.load();
             let subset = set.subset(slots.iter().copied());
             let picker = bench.strategy().picker(&subset, Some(&*published.picker));
             let ids: Vec<_> = subset.iter().map(|(_, member)| member.id().clone()).collect();

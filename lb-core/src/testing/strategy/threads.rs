@@ -61,7 +61,7 @@ impl Drop for Done<'_> {
 
 fn pick_once(bench: &StrategyBench, i: usize) {
     let (tried, now) = (Exclusions::new(), bench.now());
-    let published = bench.pool().published();
+    let published = bench.pool().home().published.load();
     let candidates = Candidates::new(&published.set, bench.request(&tried), &now, bench.random());
     let picked = checked_pick(&*published.picker, &candidates);
     let (_, member) = picked.expect("found nobody, although somebody is eligible");
