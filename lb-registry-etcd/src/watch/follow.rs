@@ -8,9 +8,10 @@ use lb_core::RandomSource;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Sink;
+use super::fence::Fences;
 use super::list::list;
 use super::machine::{Head, Machine, Seen, Step, Why};
-use super::wire::{Change, Kv};
+use super::wire::Change;
 use crate::client::{EtcdError, EtcdErrorKind, Pool, kind_of_reason};
 use crate::keys::Range;
 
@@ -44,26 +45,6 @@ impl Default for Timing {
     }
 }
 
-/// The write that was seen last, of a key that may be read: where it is not in the history this is another one, though
-/// it may be longer. So it is after two restorations of backups, the second of a younger one.
-#[derive(Clone, Debug)]
-pub(super) struct Fence {
-    key: Vec<u8>,
-    pub(super) revision: i64,
-    /// Random, so that the same key written at the same revision of another history is told apart.
-    lease: i64,
-}
-
-impl Fence {
-    pub(super) fn of(kv: &Kv) -> Self {
-        Self { key: kv.key.clone(), revision: kv.revision, lease: kv.lease }
-    }
-
-    fn is(&self, revision: i64, lease: i64) -> bool {
-        (self.revision, self.lease) == (revision, lease)
-    }
-}
-
 /// Follows one range for ever.
 pub(crate) struct Follow {
     pool: Arc<Pool>,
@@ -73,7 +54,7 @@ pub(crate) struct Follow {
     timing: Timing,
     machine: Machine,
     stream: Option<WatchStream>,
-    fence: Option<Fence>,
+    fences: Fences,
     due: Instant,
     following: bool,
     /// When to say that the range is not followed; `None` if it is, or if it was said.
@@ -91,9 +72,9 @@ impl Follow {
         let machine = Machine::new(pool.len(), pool.current());
         let lost_at = Some(Instant::now() + timing.lost);
         let due = Instant::now();
-        let (stream, fence, following) = (None, None, false);
+        let (stream, fences, following) = (None, Fences::default(), false);
         let mut follow =
-            Self { pool, range, sink, random, timing, machine, stream, fence, due, following, lost_at };
+            Self { pool, range, sink, random, timing, machine, stream, fences, due, following, lost_at };
         follow.set_due();
         follow
     }
@@ -198,8 +179,8 @@ impl Follow {
     async fn list(&mut self, member: usize) -> Result<Seen, EtcdError> {
         let why = self.machine.why();
         self.set_due();
-        let (head, latest) = list(&self.pool, member, &self.range, &*self.sink).await?;
-        self.fence = latest;
+        let (head, fences) = list(&self.pool, member, &self.range, &*self.sink).await?;
+        self.fences = fences;
         let rewound = why == Why::HistoryLost || self.machine.is_other_history(head);
         self.sink.list_ends(head.revision, head.cluster, why, rewound);
         Ok(Seen::Listed(head))
@@ -207,33 +188,42 @@ impl Follow {
 
     async fn barrier(&mut self, member: usize) -> Result<Seen, EtcdError> {
         // A key within the range, so that a role that may read the range may read it.
-        let key = self.fence.as_ref().map_or_else(|| self.range.start.clone(), |fence| fence.key.clone());
-        let options = GetOptions::new().with_keys_only();
-        let (read, limit) = ("read", self.timing.open);
-        let asked = key.clone();
-        let answer = self
-            .pool
-            .on(member, read, limit, |conn| async move { conn.kv().get(asked, Some(options)).await })
-            .await?;
-        let head = Head::of(answer.header());
-        let Some(fence) = self.fence.as_ref().filter(|fence| fence.revision <= head.revision) else {
-            return Ok(Seen::Caught { head, diverged: false });
+        let key = self.fences.key().unwrap_or(&self.range.start).to_vec();
+        let (head, now) = self.look(member, key.clone(), 0).await?;
+        let Some(fences) = self.fences.in_history_at(head.revision) else {
+            return Ok(Seen::Caught { head, diverged: true });
         };
-        // As it was written, at that moment: that cannot change, whatever became of the key since.
-        let options = GetOptions::new().with_keys_only().with_revision(fence.revision);
-        let then = self
-            .pool
-            .on(member, read, limit, |conn| async move { conn.kv().get(key, Some(options)).await })
-            .await;
-        let diverged = match then {
-            Ok(then) => !then.kvs().iter().any(|kv| fence.is(kv.mod_revision(), kv.lease())),
-            // Nobody knows any more; but the key must not have become older.
-            Err(error) if error.kind() == EtcdErrorKind::Compacted => {
-                answer.kvs().iter().any(|kv| kv.mod_revision() < fence.revision)
+        for fence in fences {
+            let stands = match self.look(member, fence.key.clone(), fence.revision).await {
+                Ok((_, then)) => fence.stands(then),
+                Err(error) if error.kind() == EtcdErrorKind::Compacted => {
+                    fence.key != key || fence.may_stand(now)
+                }
+                Err(error) => return Err(error),
+            };
+            if !stands {
+                return Ok(Seen::Caught { head, diverged: true });
             }
-            Err(error) => return Err(error),
-        };
-        Ok(Seen::Caught { head, diverged })
+        }
+        Ok(Seen::Caught { head, diverged: false })
+    }
+
+    /// When a key was written last and its lease, as of a revision; 0: as of now, for sure. And where the history stands.
+    async fn look(
+        &self,
+        member: usize,
+        key: Vec<u8>,
+        revision: i64,
+    ) -> Result<(Head, Option<(i64, i64)>), EtcdError> {
+        let options = GetOptions::new().with_keys_only().with_revision(revision);
+        let answer =
+            self.pool
+                .on(member, "read", self.timing.open, |conn| async move {
+                    conn.kv().get(key, Some(options)).await
+                })
+                .await?;
+        let found = answer.kvs().first().map(|kv| (kv.mod_revision(), kv.lease()));
+        Ok((Head::of(answer.header()), found))
     }
 
     async fn probe(&mut self, member: usize) -> Result<Seen, EtcdError> {
@@ -329,8 +319,8 @@ impl Follow {
         if last == 0 {
             return Seen::Alive;
         }
-        if let Some(Change::Put(kv)) = changes.iter().rev().find(|change| matches!(change, Change::Put(_))) {
-            self.fence = Some(Fence::of(kv));
+        for change in &changes {
+            self.fences.see(change);
         }
         if !changes.is_empty() {
             self.sink.changes(changes);

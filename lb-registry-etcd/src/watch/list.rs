@@ -9,7 +9,7 @@ use etcd_client::{GetOptions, GetResponse};
 use tokio::task::JoinHandle;
 
 use super::Sink;
-use super::follow::Fence;
+use super::fence::Fences;
 use super::machine::Head;
 use super::wire::Kv;
 use crate::client::{EtcdError, EtcdErrorKind, Pool};
@@ -36,18 +36,18 @@ async fn page(
     pool.on(member, "list", PAGE_LIMIT, |conn| async move { conn.kv().get(start, Some(options)).await }).await
 }
 
-/// Gives the sink all keys of `range` as of one revision. Also returns the write that was the last one.
+/// Gives the sink all keys of `range` as of one revision. Also returns what was written last.
 pub(super) async fn list(
     pool: &Arc<Pool>,
     member: usize,
     range: &Range,
     sink: &dyn Sink,
-) -> Result<(Head, Option<Fence>), EtcdError> {
+) -> Result<(Head, Fences), EtcdError> {
     sink.list_begins();
     let mut limit = PAGE;
     let mut from = range.start.clone();
     let mut head = Head::default();
-    let mut latest: Option<Fence> = None;
+    let mut latest: Option<Kv> = None;
     let mut next: Option<Fetching> = None;
     loop {
         let fetched = match next.take() {
@@ -79,13 +79,14 @@ pub(super) async fn list(
             if let Some(newest) = chunk.iter().max_by_key(|kv| kv.revision)
                 && latest.as_ref().is_none_or(|latest| newest.revision > latest.revision)
             {
-                latest = Some(Fence::of(newest));
+                let (key, revision, lease) = (newest.key.clone(), newest.revision, newest.lease);
+                latest = Some(Kv { key, value: Vec::new(), revision, lease });
             }
             sink.page(chunk);
             tokio::task::yield_now().await;
         }
         if next.is_none() {
-            return Ok((head, latest));
+            return Ok((head, Fences::of_list(latest.as_ref(), head.revision)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Following a range of keys, whatever happens to etcd: the decisions ([`machine`]) and the shell ([`follow`]).
 
+mod fence;
 mod follow;
 mod list;
 mod machine;
