@@ -8,7 +8,7 @@ use lb_core::pool::PoolContext;
 use lb_core::strategy::{Strategy, StrategyError, StrategyFactory};
 use lb_strategies::{BuiltInStrategies, ClientIndex, Prequal};
 
-use crate::engine::{ClientInfo, Reports};
+use crate::engine::{Askable, ClientInfo};
 use crate::scenario::file::Limiting;
 use crate::scenario::{Scenario, SimHost};
 
@@ -35,7 +35,7 @@ impl Entrant {
                 return Err(StrategyError::InvalidParams { name: self.spec.name.clone(), problem });
             }
             let rules = Prequal::from_params(&self.spec.params)?;
-            return Ok(Arc::new(rules.with_probe(client.reports.clone())));
+            return Ok(Arc::new(rules.with_probe(client.hosts.reports())));
         }
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let index = ClientIndex::new(number(client.index), number(client.count)).map_err(|error| {
@@ -85,8 +85,7 @@ pub fn entrants(scenario: &Scenario, chosen: &[String]) -> Result<Vec<Entrant>, 
     }
     for entrant in &all {
         let zone = scenario.clients.zones.first().map(String::as_str);
-        let client =
-            ClientInfo { index: 0, count: scenario.clients.count, zone, reports: &Reports::default() };
+        let client = ClientInfo { index: 0, count: scenario.clients.count, zone, hosts: &Askable::default() };
         entrant.build(client).map_err(|error| format!("strategy `{}`: {error}", entrant.label))?;
     }
     Ok(all)

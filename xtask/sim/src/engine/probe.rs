@@ -1,5 +1,6 @@
 //! What hosts say of themselves when they are asked: [`Reports`].
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,30 @@ struct Inner {
     now: AtomicU64,
 }
 
+/// The [`Reports`] of some hosts, made for the first strategy that wants to ask: most do not, and there may be thousands of
+/// hosts.
+#[derive(Debug, Default)]
+pub struct Askable<'a> {
+    hosts: &'a [Host],
+    reports: OnceCell<Reports>,
+}
+
+impl<'a> Askable<'a> {
+    pub(super) fn new(hosts: &'a [Host]) -> Self {
+        Self { hosts, reports: OnceCell::new() }
+    }
+
+    /// To ask the hosts with.
+    pub fn reports(&self) -> Reports {
+        self.reports.get_or_init(|| Reports::new(self.hosts)).clone()
+    }
+
+    /// If anybody asks.
+    pub(super) fn asked(&self) -> Option<&Reports> {
+        self.reports.get()
+    }
+}
+
 #[derive(Default)]
 struct State {
     load: usize,
@@ -44,7 +69,7 @@ impl fmt::Debug for Reports {
 }
 
 impl Reports {
-    pub(super) fn new(hosts: &[Host]) -> Self {
+    fn new(hosts: &[Host]) -> Self {
         let hosts = hosts.iter().map(|host| (host.clone(), Mutex::default())).collect();
         Self(Arc::new(Inner { hosts, now: AtomicU64::new(0) }))
     }

@@ -15,7 +15,7 @@ use super::call::{Attempt, Call, Client, nanos, time};
 use super::event::{Agenda, Answer, Event, Job};
 use super::keys::Keys;
 use super::line::LINE;
-use super::probe::Reports;
+use super::probe::Askable;
 use super::registry::Registry;
 use super::server::{Reception, Server, antagonism, hangs_until, is_down};
 use crate::random::{Draw, Stream, hash};
@@ -31,8 +31,8 @@ pub struct ClientInfo<'a> {
     pub count: usize,
     /// Where it is.
     pub zone: Option<&'a str>,
-    /// Whom it asks what hosts have to do.
-    pub reports: &'a Reports,
+    /// What it asks hosts with what they have to do.
+    pub hosts: &'a Askable<'a>,
 }
 
 /// Makes the strategy of a client.
@@ -90,7 +90,7 @@ pub(super) struct World<'s> {
     registry: Registry,
     numbers: u64,
     keys: Keys,
-    reports: Reports,
+    askable: Askable<'s>,
     /// What strategies do beside picks, if any does.
     beside: Option<Beside>,
     pub(super) record: Record,
@@ -123,7 +123,7 @@ impl<'s> World<'s> {
             registry,
             numbers: first << 32,
             keys: Keys::new(scenario.clients.keys),
-            reports: Reports::new(&scenario.hosts),
+            askable: Askable::new(&scenario.hosts),
             beside: None,
             record: Record::new(scenario),
         };
@@ -143,7 +143,7 @@ impl<'s> World<'s> {
         let zones = &settings.zones;
         let zone = (!zones.is_empty()).then(|| &*zones[index % zones.len()]);
         let mut context = crate::strategies::context(settings.limits);
-        context.strategy = build(ClientInfo { index, count: settings.count, zone, reports: &self.reports })?;
+        context.strategy = build(ClientInfo { index, count: settings.count, zone, hosts: &self.askable })?;
         context.config = self.scenario.config.clone();
         context.seed = hash(self.seed, salt::POOL, index as u64);
         let pool = Pool::new("service", Arc::new(context), time(0));
@@ -314,8 +314,8 @@ impl<'s> World<'s> {
         }
         let load = self.servers[host_id].load();
         self.record.load(now, load);
-        if self.beside.is_some() {
-            self.reports.load(now, host_id, load);
+        if let Some(reports) = self.askable.asked() {
+            reports.load(now, host_id, load);
         }
     }
 
@@ -347,9 +347,7 @@ impl<'s> World<'s> {
         if let Some((next, draw)) = self.servers[host_id as usize].finish(job, is_awaited) {
             self.work(host_id as usize, next, draw);
         }
-        if self.beside.is_some() {
-            self.tell(host_id as usize, job);
-        }
+        self.tell(host_id as usize, job);
         if host.network.0 > 0 {
             self.agenda.add(self.now + host.network.0, Event::Answered { job, answer });
         } else {
@@ -360,13 +358,14 @@ impl<'s> World<'s> {
     /// A host that may be asked remembers what a request took. Of those that nobody waits for any more it does not know
     /// here when they came.
     fn tell(&self, host: usize, job: Job) {
+        let Some(reports) = self.askable.asked() else { return };
         let call = &self.calls[job.call as usize];
         if call.step == job.step
             && let Some(attempt) = &call.attempt
         {
-            self.reports.took(host, attempt.found, self.now - attempt.began);
+            reports.took(host, attempt.found, self.now - attempt.began);
         }
-        self.reports.load(self.now, host, self.servers[host].load());
+        reports.load(self.now, host, self.servers[host].load());
     }
 
     /// The client has an answer.
