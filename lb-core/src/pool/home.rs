@@ -58,3 +58,36 @@ impl<I: crate::ServiceInstance> Home<I> {
         member.quota_group_or_make(&self.context.groups).hint(hint, now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Weak};
+
+    use crate::pool::{Pool, PoolContext};
+    use crate::registry::{Entry, Revision, Snapshot};
+    use crate::strategy::{Exclusions, Outcome, PickRequest};
+    use crate::{Instance, ThreadRandom, Time};
+
+    /// What is published holds the home, and the home what is published: the end of the pool must break that.
+    #[test]
+    fn nothing_outlives_the_pool_but_what_is_in_use() {
+        let (now, nothing) = (Time::from_nanos(1), Exclusions::new());
+        let pool = Pool::<Instance>::new("s", Arc::new(PoolContext::new()), now);
+        let instances = ["a", "b"].map(|id| Arc::new(Instance::new(id)));
+        let watched: Vec<Weak<Instance>> = instances.iter().map(Arc::downgrade).collect();
+        let entry = |instance| Arc::new(Entry::<Instance>::new(instance, Revision::new(1)));
+        let entries = instances.into_iter().map(entry).collect();
+        pool.apply(move || Arc::new(Snapshot::new(entries, None, Revision::new(1))), now);
+        let lease = pool.acquire(PickRequest::new(&nothing), &now, &ThreadRandom).unwrap();
+        let alive = || watched.iter().filter(|instance| instance.strong_count() > 0).count();
+        assert_eq!(alive(), 2);
+
+        drop(pool);
+        assert_eq!(alive(), 1, "the one that is in use");
+        // Its outcome comes late, and is nobody's concern any more.
+        let outcome = Outcome::success(std::time::Duration::from_millis(1));
+        lease.member().home().record(lease.member(), &outcome, now);
+        drop(lease);
+        assert_eq!(alive(), 0);
+    }
+}
