@@ -10,9 +10,9 @@
 //! ```
 //!
 //! The list is read at one revision, the watch starts right after it. When a connection breaks, the watch is resumed
-//! on the next member after a *barrier*: a linearizable read, which makes a member that lags catch up first, and whose
-//! header tells whether this is still the same history; and so do the last writes that were
-//! seen, which must be in it (`fence`). It waits only after all members failed in a row.
+//! on the next member after a *barrier*: a linearizable read, which makes a member that lags catch up first. Whether this
+//! is still the same history is told by its header, and by the last writes that were seen, which must stand in it
+//! (`fence`). It waits only after all members failed in a row.
 
 use std::time::Duration;
 
