@@ -24,5 +24,5 @@ mod registry;
 mod server;
 mod world;
 
-pub use probe::Askable;
+pub use probe::{Askable, Reports};
 pub use world::{Build, ClientInfo, run, run_from};
