@@ -1,40 +1,43 @@
 //! A strategy's own notes on a member, by type.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt;
 use std::sync::OnceLock;
 
 /// A list of values of distinct types that only grows. Reading takes no lock: it walks a chain that is as long as the
-/// number of strategies that ever kept notes here (one, as a rule).
+/// number of strategies that ever kept notes here (one, as a rule). The first link is part of the list, so that the way to
+/// the first value is one step: each step is a cache miss where members are many.
 #[derive(Default)]
 pub(crate) struct Extensions {
-    head: OnceLock<Box<Node>>,
+    head: OnceLock<Link>,
 }
 
-struct Node {
-    type_id: TypeId,
+struct Link {
     value: Box<dyn Any + Send + Sync>,
-    next: OnceLock<Box<Node>>,
+    next: OnceLock<Box<Link>>,
+}
+
+impl Link {
+    fn new<T: Default + Send + Sync + 'static>() -> Self {
+        Self { value: Box::<T>::default(), next: OnceLock::new() }
+    }
 }
 
 impl Extensions {
     /// The value of type `T`, made by `T::default()` the first time.
+    #[inline]
     pub(crate) fn get<T: Default + Send + Sync + 'static>(&self) -> &T {
-        let mut link = &self.head;
+        let head = self.head.get_or_init(Link::new::<T>);
+        head.value.downcast_ref().unwrap_or_else(|| Self::get_after(head))
+    }
+
+    #[cold]
+    fn get_after<T: Default + Send + Sync + 'static>(mut link: &Link) -> &T {
         loop {
-            let node = link.get_or_init(|| {
-                Box::new(Node {
-                    type_id: TypeId::of::<T>(),
-                    value: Box::<T>::default(),
-                    next: OnceLock::new(),
-                })
-            });
-            if node.type_id == TypeId::of::<T>()
-                && let Some(value) = node.value.downcast_ref()
-            {
+            link = link.next.get_or_init(|| Box::new(Link::new::<T>()));
+            if let Some(value) = link.value.downcast_ref() {
                 return value;
             }
-            link = &node.next;
         }
     }
 }

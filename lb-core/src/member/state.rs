@@ -12,9 +12,9 @@ use crate::health::{Counts, Gate, Track};
 use crate::limit::QuotaGroup;
 use crate::time::nanos;
 
-/// What every request reads and writes, on a cache line of its own: the counters, and then the gate,
-/// which begins with its flags. In this order, because the one that the compiler chooses puts the flags on a second line; among many
-/// members each line is a cache miss.
+/// What every request reads and writes, on a cache line of its own: the counters, the way to a strategy's notes, and then
+/// the gate, which begins with its flags. In this order, because the one that the compiler chooses puts the flags on a
+/// second line; among many members each line is a cache miss.
 ///
 /// In flight = started − finished: two counters that only grow serve for both the number in flight and the total, at
 /// one atomic addition per end of a request.
@@ -23,6 +23,7 @@ use crate::time::nanos;
 struct Hot {
     started: AtomicU64,
     finished: AtomicU64,
+    ext: Extensions,
     gate: Gate,
 }
 
@@ -42,7 +43,6 @@ pub struct MemberState {
     first_byte: AtomicU64,
     /// Its quota, if one was learned that is neither declared nor shared.
     quota: OnceLock<Arc<QuotaGroup>>,
-    ext: Extensions,
 }
 
 impl MemberState {
@@ -57,7 +57,6 @@ impl MemberState {
             latency: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
             quota: OnceLock::new(),
-            ext: Extensions::default(),
         }
     }
 
@@ -112,8 +111,9 @@ impl MemberState {
     }
 
     /// A strategy's own notes on this instance, made by `T::default()` the first time. Takes no lock.
+    #[inline]
     pub fn ext<T: Default + Send + Sync + 'static>(&self) -> &T {
-        self.ext.get()
+        self.hot.ext.get()
     }
 
     /// What picks and successes look at.
@@ -202,6 +202,12 @@ fn observe(cell: &AtomicU64, latency: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_pick_reads_is_on_one_line() {
+        assert!(std::mem::offset_of!(Hot, gate) + size_of::<u32>() <= 64);
+        assert!(size_of::<Hot>() <= size_of::<CachePadded<u8>>());
+    }
 
     #[test]
     fn in_flight_never_misses_a_request_and_ends_at_zero() {
