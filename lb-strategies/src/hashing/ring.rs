@@ -8,37 +8,43 @@ use super::picker::PROBES;
 /// its hash on.
 #[derive(Debug)]
 pub(super) struct Ring {
-    points: Box<[u64]>,
-    owners: Box<[Slot]>,
-    /// The circle is cut into as many equal arcs as there are points, or up to twice as many; this is the first point from
-    /// the beginning of each on. Points are even, so a search ends after one or two steps, however many there are.
+    points: Box<[Point]>,
+    /// The circle is cut into equal arcs, one for two to four points; this is the first point from the beginning of each
+    /// on. Points are even, so a search ends after a few steps, however many there are.
     first: Box<[u32]>,
     /// How many bits of a hash do not say in which arc it is.
     arc: u32,
 }
 
+/// A point and whose it is, side by side: one cache miss, and not two.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    at: u64,
+    owner: Slot,
+}
+
 impl Ring {
     /// A ring of these points. Of several at the same place the one that is named first counts.
-    pub(super) fn new(mut points: Vec<(u64, Slot)>) -> Self {
-        points.sort_by_key(|(point, _)| *point);
-        let bits = points.len().next_power_of_two().trailing_zeros().max(1);
+    pub(super) fn new(points: Vec<(u64, Slot)>) -> Self {
+        let mut points: Box<[_]> = points.into_iter().map(|(at, owner)| Point { at, owner }).collect();
+        points.sort_by_key(|point| point.at);
+        let bits = points.len().next_power_of_two().trailing_zeros().saturating_sub(2).max(1);
         let arc = u64::BITS - bits;
         let mut first = Vec::with_capacity(1 << bits);
-        for (i, (point, _)) in points.iter().enumerate() {
-            while (first.len() as u64) <= point >> arc {
+        for (i, point) in points.iter().enumerate() {
+            while (first.len() as u64) <= point.at >> arc {
                 first.push(i as u32);
             }
         }
         first.resize(1 << bits, points.len() as u32);
-        let (points, owners): (Vec<_>, Vec<_>) = points.into_iter().unzip();
-        Self { points: points.into(), owners: owners.into(), first: first.into(), arc }
+        Self { points, first: first.into(), arc }
     }
 
     /// The first point from `hash` on; 0 behind the last one.
     #[inline]
     fn search(&self, hash: u64) -> usize {
         let mut i = self.first[(hash >> self.arc) as usize] as usize;
-        while self.points.get(i).is_some_and(|point| *point < hash) {
+        while self.points.get(i).is_some_and(|point| point.at < hash) {
             i += 1;
         }
         if i < self.points.len() { i } else { 0 }
@@ -47,14 +53,14 @@ impl Ring {
     /// Whose the points are from `hash` on, once around at most.
     #[inline]
     pub(super) fn walk(&self, hash: u64) -> impl Iterator<Item = Slot> {
-        let (before, from) = self.owners.split_at(self.search(hash));
-        from.iter().chain(before).take(PROBES).copied()
+        let (before, from) = self.points.split_at(self.search(hash));
+        from.iter().chain(before).take(PROBES).map(|point| point.owner)
     }
 
     /// All points with their owners.
     #[cfg(test)]
     pub(super) fn points(&self) -> impl Iterator<Item = (u64, Slot)> {
-        self.points.iter().copied().zip(self.owners.iter().copied())
+        self.points.iter().map(|point| (point.at, point.owner))
     }
 }
 
