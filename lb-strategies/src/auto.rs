@@ -5,7 +5,7 @@ use std::time::Duration;
 use lb_core::StrategySpec;
 use lb_core::config::human;
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, StrategyError,
+    Candidates, Interest, Member, MemberSet, Outcome, Picker, Seat, Slot, Strategy, StrategyError,
 };
 use serde::Deserialize;
 
@@ -183,22 +183,22 @@ struct Seen {
 
 impl<I> AutoPicker<I> {
     #[inline]
-    fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
+    fn look(&self, candidates: &Candidates<'_, I>, seat: &Seat<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
-        let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
-        let (room, weight) = (candidates.headroom(member).max(LEAST_ROOM), candidates.weight(member));
+        let (track, now, in_flight) = (Track::of(seat.state()), candidates.now(), seat.in_flight());
+        let (room, weight) = (candidates.headroom(seat).max(LEAST_ROOM), candidates.weight(seat));
         // Divisions are what this costs, and as a rule all weigh the same and nobody has a quota.
         let scale = if weight < self.max { self.max / weight } else { 1.0 };
         let dear = if room < 1.0 { 1.0 / room } else { 1.0 };
         let crowd = track.crowd(scale);
-        let latency = track.latency(member, in_flight, Average::Mean, usual * crowd, now, memory);
+        let latency = track.latency(seat.state(), in_flight, Average::Mean, usual * crowd, now, memory);
         let alone = latency / crowd * dear;
         let load = track.burden(in_flight as f64 * scale * dear, now, memory);
         Seen { expected: (alone + track.trouble(now, memory)) * (1.0 + load), load, weight: weight * room }
     }
 
     fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let look = |member: &Member<I>| self.look(candidates, member, usual);
+        let look = |seat: &Seat<I>| self.look(candidates, seat, usual);
         scan(candidates, &self.learner.set, look, |all| {
             let shortest = all.found().iter().map(|seen| seen.expected).fold(f64::INFINITY, f64::min);
             let is_fast = |seen: &Seen| seen.expected <= shortest * self.slack;
@@ -211,9 +211,9 @@ impl<I> AutoPicker<I> {
     fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
         let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
         let mut best = drawn.first();
-        let mut seen = self.look(candidates, candidates.member(best)?, usual);
+        let mut seen = self.look(candidates, candidates.seat(best)?, usual);
         for slot in &drawn.as_slice()[1..] {
-            let other = self.look(candidates, candidates.member(*slot)?, usual);
+            let other = self.look(candidates, candidates.seat(*slot)?, usual);
             let slower = other.expected > seen.expected * self.slack;
             let faster = seen.expected > other.expected * self.slack;
             if faster || !slower && other.load < seen.load {

@@ -44,11 +44,8 @@ impl<I: Send + Sync + 'static> Groups<I> {
 
     /// What those of them weigh that a fresh call could pick.
     pub(crate) fn available_weight(&self, group: usize, candidates: &Candidates<'_, I>) -> u64 {
-        let members = self.0[group].set.iter().map(|(_, member)| member);
-        members
-            .filter(|member| candidates.is_available(member))
-            .map(|member| u64::from(member.weight()))
-            .sum()
+        let members = self.0[group].set.iter().map(|(_, seat)| seat);
+        members.filter(|seat| candidates.is_available(seat)).map(|seat| u64::from(seat.weight())).sum()
     }
 
     #[inline]

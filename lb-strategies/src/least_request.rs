@@ -2,7 +2,7 @@
 
 use lb_core::StrategySpec;
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, StrategyError,
+    Candidates, Interest, Member, MemberSet, Outcome, Picker, Seat, Slot, Strategy, StrategyError,
 };
 use serde::Deserialize;
 
@@ -137,14 +137,14 @@ impl Load {
 
 impl<I> LeastRequestPicker<I> {
     #[inline]
-    fn load(&self, candidates: &Candidates<'_, I>, member: &Member<I>) -> Load {
-        let track = Track::of(member);
-        let mut busy = member.in_flight() as f64;
+    fn load(&self, candidates: &Candidates<'_, I>, seat: &Seat<I>) -> Load {
+        let track = Track::of(seat.state());
+        let mut busy = seat.in_flight() as f64;
         // Only then, for it reads the clock.
         if track.is_failing() {
             busy = track.burden(busy, candidates.now(), self.learner.memory);
         }
-        let (bias, weight) = (self.strategy.bias, candidates.weight(member));
+        let (bias, weight) = (self.strategy.bias, candidates.weight(seat));
         let (now, then) = if (bias - 1.0).abs() < f64::EPSILON {
             (busy, busy + 1.0)
         } else {
@@ -169,7 +169,7 @@ impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
             return scan(
                 candidates,
                 set,
-                |member| self.load(candidates, member),
+                |seat| self.load(candidates, seat),
                 |all| {
                     let bound = bound(all.found());
                     all.choose(candidates, |load| if load.now < bound { load.share() } else { 0.0 })
@@ -177,9 +177,9 @@ impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
             );
         }
         let drawn = self.learner.urn.draw(candidates, reach.draws())?;
-        let mut best = (drawn.first(), self.load(candidates, candidates.member(drawn.first())?));
+        let mut best = (drawn.first(), self.load(candidates, candidates.seat(drawn.first())?));
         for slot in &drawn.as_slice()[1..] {
-            let load = self.load(candidates, candidates.member(*slot)?);
+            let load = self.load(candidates, candidates.seat(*slot)?);
             if load.then <= best.1.now {
                 best = (*slot, load);
             }

@@ -70,15 +70,15 @@ struct LeastUsedPicker<I> {
 impl<I: Send + Sync + 'static> LeastUsedPicker<I> {
     fn best_of_all(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
         let (mut best, mut most, mut weights) = (None, -1.0, 0.0);
-        for (slot, member) in candidates.eligible(&self.set) {
-            let left = candidates.headroom(member);
+        for (slot, seat) in candidates.eligible(&self.set) {
+            let left = candidates.headroom(seat);
             if left < most {
                 continue;
             }
             if left > most {
                 (most, weights) = (left, 0.0);
             }
-            let weight = candidates.weight(member);
+            let weight = candidates.weight(seat);
             weights += weight;
             if candidates.random_unit() * weights < weight {
                 best = Some(slot);
@@ -89,7 +89,7 @@ impl<I: Send + Sync + 'static> LeastUsedPicker<I> {
 
     fn best_of_some(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
         let mut best = candidates.any_eligible(&self.set)?;
-        let mut most = candidates.headroom(self.set.member(best)?);
+        let mut most = candidates.headroom(self.set.seat(best)?);
         for _ in 1..DRAWS {
             // Nothing is better than all, and drawing the same one again means that few are eligible.
             if most >= 1.0 {
@@ -99,7 +99,7 @@ impl<I: Send + Sync + 'static> LeastUsedPicker<I> {
             if other == best {
                 break;
             }
-            let left = candidates.headroom(self.set.member(other)?);
+            let left = candidates.headroom(self.set.seat(other)?);
             if left > most {
                 (best, most) = (other, left);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lb_core::StrategySpec;
 use lb_core::config::human;
 use lb_core::strategy::{
-    Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, StrategyError,
+    Candidates, Interest, Member, MemberSet, Outcome, Picker, Seat, Slot, Strategy, StrategyError,
 };
 use serde::Deserialize;
 
@@ -147,11 +147,11 @@ struct Seen {
 
 impl<I> PeakEwmaPicker<I> {
     #[inline]
-    fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
+    fn look(&self, candidates: &Candidates<'_, I>, seat: &Seat<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
-        let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
-        let latency = track.latency(member, in_flight, Average::Peak, usual, now, memory);
-        let weight = candidates.weight(member);
+        let (track, now, in_flight) = (Track::of(seat.state()), candidates.now(), seat.in_flight());
+        let latency = track.latency(seat.state(), in_flight, Average::Peak, usual, now, memory);
+        let weight = candidates.weight(seat);
         let busy = in_flight as f64 * self.max / weight;
         Seen { cost: (latency + track.trouble(now, memory)) * (busy + 1.0), weight }
     }
@@ -164,7 +164,7 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
             scan(
                 candidates,
                 set,
-                |member| self.look(candidates, member, usual),
+                |seat| self.look(candidates, seat, usual),
                 |all| {
                     let least = all.found().iter().map(|seen| seen.cost).fold(f64::INFINITY, f64::min);
                     all.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })
@@ -174,7 +174,7 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
             let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
             let mut best = (drawn.first(), f64::INFINITY);
             for slot in drawn.as_slice() {
-                let seen = self.look(candidates, candidates.member(*slot)?, usual);
+                let seen = self.look(candidates, candidates.seat(*slot)?, usual);
                 if seen.cost * SAME < best.1 {
                     best = (*slot, seen.cost);
                 }

@@ -40,7 +40,7 @@ impl<I> Schedule<I> {
             if old.remove(&token).is_none() {
                 self.due.push(Reverse((now + config.interval.mul_f64(random.unit()), token)));
             }
-            self.members.insert(token, Arc::clone(member));
+            self.members.insert(token, Arc::clone(member.member()));
         }
     }
 

@@ -116,32 +116,17 @@ impl<I> Member<I> {
         self.quota_group().map_or(1.0, |group| group.headroom(now))
     }
 
-    /// Whether it takes no request of that cost at the moment: it, or its group, is left alone, or has no room.
-    /// `desperate`: ejections do not count.
-    #[inline]
-    pub(crate) fn is_barred(&self, cost: u64, now: &LazyNow<'_>, desperate: bool) -> bool {
-        (!self.state.gate().is_open() && self.is_barred_closely(cost, now, desperate))
-            || self.group.as_ref().is_some_and(|group| group.bars(cost, now))
-    }
-
+    /// Whether it takes no request of that cost at the moment: it is left alone, or a quota of its own has no room.
+    /// `desperate`: ejections do not count. Asked only if its gate is not open.
     #[cold]
-    fn is_barred_closely(&self, cost: u64, now: &LazyNow<'_>, desperate: bool) -> bool {
+    pub(crate) fn is_barred(&self, cost: u64, now: &LazyNow<'_>, desperate: bool) -> bool {
         self.state.gate().bars(now.get(), self.view(desperate))
             || (self.group.is_none() && self.state.quota().is_some_and(|group| group.bars(cost, now)))
     }
 
-    /// Lets a request in that is about to be counted: `None` if it is probed just now.
-    #[inline]
-    pub(crate) fn enter(&self, now: &LazyNow<'_>, desperate: bool) -> Option<Admission> {
-        if self.state.gate().is_open() {
-            Some(Admission::Free)
-        } else {
-            self.enter_closely(now.get(), desperate)
-        }
-    }
-
+    /// Lets a request in that is about to be counted: `None` if it is probed just now. Asked only if its gate is not open.
     #[cold]
-    fn enter_closely(&self, now: Time, desperate: bool) -> Option<Admission> {
+    pub(crate) fn enter(&self, now: Time, desperate: bool) -> Option<Admission> {
         let admission = self.state.gate().enter(now, self.view(desperate), self.home.health.patience())?;
         if admission == Admission::Probe {
             tracing::debug!(service = %self.service(), instance = %self.id(), "instance is probed");
@@ -152,12 +137,6 @@ impl<I> Member<I> {
     fn view(&self, desperate: bool) -> View {
         let view = self.home.health.view();
         View { ignores_ejections: desperate || view.ignores_ejections, ..view }
-    }
-
-    /// Which share of its weight it gets: less than 1 while it is eased in.
-    #[inline]
-    pub(crate) fn ramp(&self, now: &LazyNow<'_>) -> f64 {
-        if self.state.gate().is_ramping() { self.home.health.ramp(&self.state, now.get()) } else { 1.0 }
     }
 
     /// The health of the pool that it is in.

@@ -12,6 +12,7 @@ mod lease;
 #[allow(clippy::module_inception, reason = "the concept and its folder")]
 mod member;
 mod rest;
+mod seat;
 mod set;
 mod state;
 
@@ -20,6 +21,7 @@ pub use lease::Lease;
 pub use member::Member;
 pub(crate) use rest::Rest;
 pub use rest::RestReason;
+pub use seat::Seat;
 pub(crate) use set::Table;
 pub use set::{MemberSet, Slot, Weights};
 pub use state::MemberState;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::member::Member;
+use super::seat::Seat;
 
 /// Names a member within one [`MemberSet`] and its subsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +46,7 @@ impl Weights {
 const CHUNK: usize = 128;
 
 /// An array, not a vector: the way to a member is one load shorter, and needs no comparison with a length.
-type Chunk<I> = [Option<Arc<Member<I>>>; CHUNK];
+type Chunk<I> = [Option<Seat<I>>; CHUNK];
 
 /// A vector of members in chunks: an update copies one chunk and the list of chunks, and shares all other chunks with
 /// the version before. Copying a flat vector would touch the reference count of every member, on the very cache
@@ -55,12 +56,6 @@ pub(crate) struct Table<I> {
     len: usize,
 }
 
-impl<I> Clone for Table<I> {
-    fn clone(&self) -> Self {
-        Self { chunks: self.chunks.clone(), len: self.len }
-    }
-}
-
 impl<I> Default for Table<I> {
     fn default() -> Self {
         Self { chunks: Vec::new(), len: 0 }
@@ -68,30 +63,25 @@ impl<I> Default for Table<I> {
 }
 
 impl<I> Table<I> {
-    #[inline]
-    fn get(&self, index: usize) -> Option<&Arc<Member<I>>> {
-        self.chunks.get(index / CHUNK)?[index % CHUNK].as_ref()
-    }
-
     /// The place at `index`, in a chunk that no other version shares.
-    fn place_mut(&mut self, index: usize) -> &mut Option<Arc<Member<I>>> {
+    fn place_mut(&mut self, index: usize) -> &mut Option<Seat<I>> {
         &mut Arc::make_mut(&mut self.chunks[index / CHUNK])[index % CHUNK]
     }
 
     /// Appends a member; returns its index.
-    pub(crate) fn push(&mut self, member: Arc<Member<I>>) -> usize {
+    pub(crate) fn push(&mut self, seat: Seat<I>) -> usize {
         let index = self.len;
         if index.is_multiple_of(CHUNK) {
             self.chunks.push(Arc::new([const { None }; CHUNK]));
         }
-        *self.place_mut(index) = Some(member);
+        *self.place_mut(index) = Some(seat);
         self.len += 1;
         index
     }
 
     /// Puts another member at `index`, which must exist.
-    pub(crate) fn replace(&mut self, index: usize, member: Arc<Member<I>>) {
-        *self.place_mut(index) = Some(member);
+    pub(crate) fn replace(&mut self, index: usize, seat: Seat<I>) {
+        *self.place_mut(index) = Some(seat);
     }
 
     /// Takes the member at `index`, which must exist, out; the last one takes its place and is returned.
@@ -104,8 +94,9 @@ impl<I> Table<I> {
         if index == self.len {
             return None;
         }
-        self.replace(index, Arc::clone(&last));
-        Some(last)
+        let member = Arc::clone(last.member());
+        self.replace(index, last);
+        Some(member)
     }
 }
 
@@ -115,37 +106,39 @@ impl<I> Table<I> {
 /// A [`subset`](Self::subset) has fewer members under the same slots, so that a strategy built on it yields slots
 /// which its parent understands.
 pub struct MemberSet<I> {
-    table: Arc<Table<I>>,
+    chunks: Arc<[Arc<Chunk<I>>]>,
+    len: usize,
     view: Option<Arc<[Slot]>>,
     weights: Weights,
 }
 
 impl<I> Clone for MemberSet<I> {
     fn clone(&self) -> Self {
-        Self { table: Arc::clone(&self.table), view: self.view.clone(), weights: self.weights }
+        Self { chunks: Arc::clone(&self.chunks), view: self.view.clone(), ..*self }
     }
 }
 
 impl<I> Default for MemberSet<I> {
     fn default() -> Self {
-        Self { table: Arc::default(), view: None, weights: Weights::default() }
+        Self::new(&Table::default(), Weights::default())
     }
 }
 
 impl<I> MemberSet<I> {
-    pub(crate) fn new(table: Arc<Table<I>>, weights: Weights) -> Self {
-        Self { table, view: None, weights }
+    /// The members that are in the table now.
+    pub(crate) fn new(table: &Table<I>, weights: Weights) -> Self {
+        Self { chunks: table.chunks.iter().cloned().collect(), len: table.len, view: None, weights }
     }
 
     /// Whether the two are the same version of the same set.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.table, &other.table)
+        Arc::ptr_eq(&self.chunks, &other.chunks)
     }
 
     /// How many members there are.
     #[inline]
     pub fn len(&self) -> usize {
-        self.view.as_ref().map_or(self.table.len, |view| view.len())
+        self.view.as_ref().map_or(self.len, |view| view.len())
     }
 
     /// Whether there is none.
@@ -158,22 +151,28 @@ impl<I> MemberSet<I> {
     pub fn slot(&self, position: usize) -> Option<Slot> {
         match &self.view {
             Some(view) => view.get(position).copied(),
-            None => (position < self.table.len).then(|| Slot::new(position)),
+            None => (position < self.len).then(|| Slot::new(position)),
         }
+    }
+
+    /// The seat in a slot of this set or of the one that it is a subset of. O(1).
+    #[inline]
+    pub fn seat(&self, slot: Slot) -> Option<&Seat<I>> {
+        self.chunks.get(slot.index() / CHUNK)?[slot.index() % CHUNK].as_ref()
     }
 
     /// The member in a slot of this set or of the one that it is a subset of. O(1).
     #[inline]
     pub fn member(&self, slot: Slot) -> Option<&Arc<Member<I>>> {
-        self.table.get(slot.index())
+        self.seat(slot).map(Seat::member)
     }
 
     /// All members with their slots. The order is stable between updates but for the places of those that leave,
     /// which the last one takes; it means nothing.
-    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Arc<Member<I>>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Seat<I>)> {
         (0..self.len()).filter_map(|position| {
             let slot = self.slot(position)?;
-            Some((slot, self.member(slot)?))
+            Some((slot, self.seat(slot)?))
         })
     }
 
@@ -186,10 +185,10 @@ impl<I> MemberSet<I> {
     /// The members in the given slots, under the same slots. O(number of slots). Slots that do not exist are left
     /// out.
     pub fn subset(&self, slots: impl IntoIterator<Item = Slot>) -> Self {
-        let view: Arc<[Slot]> = slots.into_iter().filter(|slot| slot.index() < self.table.len).collect();
+        let view: Arc<[Slot]> = slots.into_iter().filter(|slot| slot.index() < self.len).collect();
         let mut weights = Weights { min: u32::MAX, ..Weights::default() };
         for slot in &*view {
-            let weight = self.member(*slot).map_or(0, |member| member.weight());
+            let weight = self.seat(*slot).map_or(0, Seat::weight);
             weights.max = weights.max.max(weight);
             weights.min = weights.min.min(weight);
             weights.total += u64::from(weight);
@@ -197,7 +196,7 @@ impl<I> MemberSet<I> {
         if view.is_empty() {
             weights.min = 0;
         }
-        Self { table: Arc::clone(&self.table), view: Some(view), weights }
+        Self { chunks: Arc::clone(&self.chunks), len: self.len, view: Some(view), weights }
     }
 }
 

@@ -8,7 +8,7 @@ use super::departed::Departed;
 use super::home::Home;
 use crate::instance::ServiceInstance;
 use crate::limit::QuotaGroups;
-use crate::member::{Member, MemberSet, MemberState, Table, Weights};
+use crate::member::{Member, MemberSet, MemberState, Seat, Table, Weights};
 use crate::registry::{Entries, Entry, EntryChange};
 use crate::time::Time;
 
@@ -121,11 +121,11 @@ impl<I: ServiceInstance> Members<I> {
         self.count_weight(weight);
         if let Some((index, old_weight)) = seated {
             self.uncount_weight(old_weight);
-            self.table.replace(index, Arc::clone(member));
+            self.table.replace(index, Seat::new(Arc::clone(member)));
             return Some(index);
         }
         self.home.health.seat(member.state(), self.eases_in, now);
-        Some(self.table.push(Arc::clone(member)))
+        Some(self.table.push(Seat::new(Arc::clone(member))))
     }
 
     fn count_weight(&mut self, weight: u32) {
@@ -195,7 +195,7 @@ impl<I: ServiceInstance> Members<I> {
             min: self.weights.first_key_value().map_or(0, |(weight, _)| *weight),
             total: self.total_weight,
         };
-        MemberSet::new(Arc::new(self.table.clone()), weights)
+        MemberSet::new(&self.table, weights)
     }
 
     /// The member of that id, with or without a weight.

@@ -50,7 +50,7 @@ impl<I: crate::ServiceInstance> Home<I> {
     /// See [`Pool::tick`](super::Pool::tick).
     pub(crate) fn tick(&self, now: Time) {
         let published = self.published.load();
-        self.health.tick(published.set.iter().map(|(_, member)| &**member.state()), now);
+        self.health.tick(published.set.iter().map(|(_, seat)| seat.state()), now);
     }
 
     /// See [`Pool::hint`](super::Pool::hint).

@@ -208,15 +208,15 @@ impl<I: ServiceInstance> Pool<I> {
                 let shut = self.health().is_shut();
                 return Err(if shut { NoPick::AllEjected } else { NoPick::NoneEligible });
             };
-            if let Some(member) = candidates.chosen(slot)
-                && let Some(admission) = member.enter(candidates.lazy_now(), candidates.is_desperate())
+            if let Some(seat) = candidates.chosen(slot)
+                && let Some(admission) = seat.enter(candidates.lazy_now(), candidates.is_desperate())
             {
-                if let Ok(lease) = Lease::acquire(member, request.cost, candidates.lazy_now()) {
+                if let Ok(lease) = Lease::acquire(seat.member(), request.cost, candidates.lazy_now()) {
                     self.started(published, &lease);
                     return Ok(lease);
                 }
                 if admission == Admission::Probe {
-                    member.state().gate().release_probe();
+                    seat.state().gate().release_probe();
                 }
             }
             candidates.refuse(slot);

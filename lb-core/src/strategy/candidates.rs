@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{MILD_SKEW, Member, MemberSet, Slot, skew};
+use super::{MILD_SKEW, Member, MemberSet, Seat, Slot, skew};
 use crate::random::RandomSource;
 use crate::time::{Clock, LazyNow, Time};
 
@@ -91,8 +91,8 @@ enum Resort {
     Ejected,
 }
 
-/// A member that was found eligible, and its slot.
-type Admitted<'a, I> = (Slot, &'a Arc<Member<I>>);
+/// A seat that was found eligible, and its slot.
+type Admitted<'a, I> = (Slot, &'a Seat<I>);
 
 /// The view for one attempt: who could be picked, and what is known of the request. Lives on the stack.
 pub struct Candidates<'a, I> {
@@ -139,6 +139,12 @@ impl<'a, I> Candidates<'a, I> {
         self.set.is_empty()
     }
 
+    /// The seat in a slot.
+    #[inline]
+    pub fn seat(&self, slot: Slot) -> Option<&'a Seat<I>> {
+        self.set.seat(slot)
+    }
+
     /// The member in a slot.
     #[inline]
     pub fn member(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
@@ -149,41 +155,41 @@ impl<'a, I> Candidates<'a, I> {
     /// to have room. A hint: the engine may still be refused by the member's quota, and asks again then.
     #[inline]
     pub fn is_eligible(&self, slot: Slot) -> bool {
-        self.eligible_member(slot).is_some()
+        self.eligible_seat(slot).is_some()
     }
 
-    /// The member in `slot`, if it [may be picked](Self::is_eligible).
+    /// The seat in `slot`, if its member [may be picked](Self::is_eligible).
     #[inline]
-    pub(crate) fn eligible_member(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
-        let member = self.set.member(slot).filter(|member| self.admits(slot, member))?;
-        self.admitted.set(Some((slot, member)));
-        Some(member)
+    pub fn eligible_seat(&self, slot: Slot) -> Option<&'a Seat<I>> {
+        let seat = self.set.seat(slot).filter(|seat| self.admits(slot, seat))?;
+        self.admitted.set(Some((slot, seat)));
+        Some(seat)
     }
 
     /// The member that the picker has chosen, if it may be picked. Looked at again only if it was not the last that the
     /// picker found eligible: what happened since then the picker could not have seen either.
     #[inline]
-    pub(crate) fn chosen(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
+    pub(crate) fn chosen(&self, slot: Slot) -> Option<&'a Seat<I>> {
         match self.admitted.take() {
-            Some((admitted, member)) if admitted == slot => Some(member),
-            _ => self.eligible_member(slot),
+            Some((admitted, seat)) if admitted == slot => Some(seat),
+            _ => self.eligible_seat(slot),
         }
     }
 
     /// Whether the member could be picked by a call that has tried nobody yet: [`is_eligible`](Self::is_eligible)
     /// without what this call has tried. For strategies that count whom they have.
     #[inline]
-    pub fn is_available(&self, member: &Member<I>) -> bool {
-        !member.is_barred(self.request.cost, &self.now, self.is_desperate())
-            && (!member.is_suspect() || self.last_resort.get() != Resort::None)
+    pub fn is_available(&self, seat: &Seat<I>) -> bool {
+        !seat.is_barred(self.request.cost, &self.now, self.is_desperate())
+            && (!seat.is_suspect() || self.last_resort.get() != Resort::None)
     }
 
     #[inline]
-    fn admits(&self, slot: Slot, member: &Member<I>) -> bool {
-        if !self.is_available(member) {
+    fn admits(&self, slot: Slot, seat: &Seat<I>) -> bool {
+        if !self.is_available(seat) {
             return false;
         }
-        !self.narrowed.get() || self.admits_in_second_attempt(slot, member)
+        !self.narrowed.get() || self.admits_in_second_attempt(slot, seat)
     }
 
     #[cold]
@@ -192,8 +198,8 @@ impl<'a, I> Candidates<'a, I> {
     }
 
     /// The eligible members of `set` (the picker's own, or a subset). O(number of members).
-    pub fn eligible<'s>(&self, set: &'s MemberSet<I>) -> impl Iterator<Item = (Slot, &'s Arc<Member<I>>)> {
-        set.iter().filter(|(slot, member)| self.admits(*slot, member))
+    pub fn eligible<'s>(&self, set: &'s MemberSet<I>) -> impl Iterator<Item = (Slot, &'s Seat<I>)> {
+        set.iter().filter(|(slot, seat)| self.admits(*slot, seat))
     }
 
     /// Any eligible member of `set`, each with a chance in proportion to its weight. Expected O(1) while most members
@@ -206,15 +212,15 @@ impl<'a, I> Candidates<'a, I> {
         if skew <= MILD_SKEW {
             for _ in 0..DRAWS * skew.ceil() as usize {
                 let slot = set.slot(self.random_below(set.len()))?;
-                let member = set.member(slot)?;
-                if self.random.unit() * max < self.weight(member) && self.admits(slot, member) {
+                let seat = set.seat(slot)?;
+                if self.random.unit() * max < self.weight(seat) && self.admits(slot, seat) {
                     return Some(slot);
                 }
             }
         }
         let (mut chosen, mut total) = (None, 0.0);
-        for (slot, member) in self.eligible(set) {
-            let weight = self.weight(member);
+        for (slot, seat) in self.eligible(set) {
+            let weight = self.weight(seat);
             total += weight;
             if self.random.unit() * total < weight {
                 chosen = Some(slot);
@@ -233,8 +239,8 @@ impl<'a, I> Candidates<'a, I> {
             }
         }
         let (mut chosen, mut total) = (None, 0.0);
-        for (slot, member) in self.eligible(set) {
-            let share = member.ramp(&self.now);
+        for (slot, seat) in self.eligible(set) {
+            let share = seat.ramp(&self.now);
             total += share;
             if self.random.unit() * total < share {
                 chosen = Some(slot);
@@ -244,8 +250,9 @@ impl<'a, I> Candidates<'a, I> {
     }
 
     /// The member's weight in force, as a fraction of how far it has warmed up.
-    pub fn weight(&self, member: &Member<I>) -> f64 {
-        f64::from(member.weight()) * member.ramp(&self.now)
+    #[inline]
+    pub fn weight(&self, seat: &Seat<I>) -> f64 {
+        f64::from(seat.weight()) * seat.ramp(&self.now)
     }
 
     /// Whether the member in `slot` takes the turn that falls on it: whether it [is eligible](Self::is_eligible) and,
@@ -253,19 +260,20 @@ impl<'a, I> Candidates<'a, I> {
     /// go by [`weight`](Self::weight) find the slow start in there.
     #[inline]
     pub fn takes_turn(&self, slot: Slot) -> bool {
-        self.eligible_member(slot).is_some_and(|member| self.is_warm(member))
+        self.eligible_seat(slot).is_some_and(|seat| self.is_warm(seat))
     }
 
     /// Whether a member that is eased in by a [slow start](crate::SlowStart) is lucky, which it is as often as it has
     /// warmed up; for all others, yes.
     #[inline]
-    pub fn is_warm(&self, member: &Member<I>) -> bool {
-        !member.state().gate().is_ramping() || self.random.unit() < member.ramp(&self.now)
+    pub fn is_warm(&self, seat: &Seat<I>) -> bool {
+        !seat.is_ramping() || self.random.unit() < seat.ramp(&self.now)
     }
 
     /// What is left of the member's quota, from 0 to 1. Reads the clock if it has a quota.
-    pub fn headroom(&self, member: &Member<I>) -> f64 {
-        if member.quota_group().is_some() { member.headroom(self.now()) } else { 1.0 }
+    #[inline]
+    pub fn headroom(&self, seat: &Seat<I>) -> f64 {
+        if seat.has_quota() { seat.headroom(self.now()) } else { 1.0 }
     }
 
     /// The hash of the request's key, if it has one.

@@ -41,7 +41,7 @@ pub use outcome::{Outcome, OutcomeKind};
 pub use round_robin::RoundRobin;
 pub use skew::{MILD_SKEW, skew};
 
-pub use crate::member::{Member, MemberSet, Slot, Weights};
+pub use crate::member::{Member, MemberSet, Seat, Slot, Weights};
 
 /// How to choose among instances. One object may serve many services: state belongs into the picker or, if it shall
 /// survive changes of the set, into [`Member::ext`].

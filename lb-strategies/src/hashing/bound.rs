@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
-use lb_core::strategy::{MemberSet, StrategyError};
+use lb_core::strategy::{MemberSet, Seat, StrategyError};
 
 use crate::params::invalid;
 
@@ -118,8 +118,8 @@ impl<I> Loads<I> {
     }
 
     fn look_at(&self, position: usize) {
-        let member = self.set.slot(position).and_then(|slot| self.set.member(slot));
-        let now = member.map_or(0, |member| member.in_flight());
+        let seat = self.set.slot(position).and_then(|slot| self.set.seat(slot));
+        let now = seat.map_or(0, Seat::in_flight);
         let before = self.seen[position].swap(now, Ordering::Relaxed);
         if now != before {
             self.turn.0.fetch_add(now as i64 - before as i64, Ordering::Relaxed);

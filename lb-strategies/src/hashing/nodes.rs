@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use lb_core::strategy::{Member, MemberSet, Slot};
+use lb_core::strategy::{MemberSet, Slot};
 use xxhash_rust::xxh64::xxh64;
 
 use super::mix::{mix, unit};
@@ -18,11 +18,8 @@ pub(super) struct Source<'a> {
 
 /// The members in an order that depends on their ids only: all processes have the same.
 pub(super) fn sources<I>(set: &MemberSet<I>, order: fn(&str, &str) -> Ordering) -> Vec<Source<'_>> {
-    let source = |(slot, member)| {
-        let member: &std::sync::Arc<Member<I>> = member;
-        Source { id: member.id(), slot, weight: member.weight() }
-    };
-    let mut sources: Vec<_> = set.iter().map(source).collect();
+    let sources = set.iter().map(|(slot, seat)| Source { id: seat.id(), slot, weight: seat.weight() });
+    let mut sources: Vec<_> = sources.collect();
     sources.sort_unstable_by(|a, b| order(a.id, b.id));
     sources
 }

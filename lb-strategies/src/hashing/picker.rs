@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Picker, Slot, previous_as};
+use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Picker, Seat, Slot, previous_as};
 
 use super::bound::{Bound, Limit, LoadFactor};
 use super::mix::{mix, unit};
@@ -82,12 +82,12 @@ impl<'a, I> Choice<'_, 'a, I> {
     /// Whether the member gets the request.
     #[inline]
     fn takes(&self, slot: Slot) -> bool {
-        self.eligible(slot).is_some_and(|member| self.has_room(member) && self.is_warm(member))
+        self.eligible(slot).is_some_and(|seat| self.has_room(seat) && self.is_warm(seat))
     }
 
     #[inline]
-    pub(super) fn eligible(&self, slot: Slot) -> Option<&'a Arc<Member<I>>> {
-        self.candidates.member(slot).filter(|_| self.candidates.is_eligible(slot))
+    pub(super) fn eligible(&self, slot: Slot) -> Option<&'a Seat<I>> {
+        self.candidates.eligible_seat(slot)
     }
 
     pub(super) fn is_bounded(&self) -> bool {
@@ -95,15 +95,15 @@ impl<'a, I> Choice<'_, 'a, I> {
     }
 
     #[inline]
-    pub(super) fn has_room(&self, member: &Member<I>) -> bool {
-        self.limit.is_none_or(|limit| limit.has_room(member.in_flight(), member.weight()))
+    pub(super) fn has_room(&self, seat: &Seat<I>) -> bool {
+        self.limit.is_none_or(|limit| limit.has_room(seat.in_flight(), seat.weight()))
     }
 
     /// Whether a member that is eased in takes this key already. Once it does it goes on to: keys come over one by one.
     #[inline]
-    fn is_warm(&self, member: &Member<I>) -> bool {
-        let (weight, whole) = (self.candidates.weight(member), f64::from(member.weight()));
-        weight >= whole || self.luck(member) * whole < weight
+    fn is_warm(&self, seat: &Seat<I>) -> bool {
+        let (weight, whole) = (self.candidates.weight(seat), f64::from(seat.weight()));
+        weight >= whole || self.luck(seat) * whole < weight
     }
 
     #[cold]

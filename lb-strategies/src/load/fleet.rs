@@ -1,6 +1,6 @@
 //! What is usual in a set: [`Fleet`].
 
-use lb_core::strategy::{Member, MemberSet};
+use lb_core::strategy::{MemberSet, Seat};
 
 use super::float::Float;
 use super::track::Track;
@@ -67,13 +67,13 @@ impl Fleet {
         let (mut loads, mut any) = ([0.0; SAMPLE], 0);
         for i in 0..n {
             let position = if n < SAMPLE { i } else { spread(turn, i, set.len()) };
-            let Some(member) = set.slot(position).and_then(|slot| set.member(slot)) else { continue };
-            loads[any] = load(member, max);
+            let Some(seat) = set.slot(position).and_then(|slot| set.seat(slot)) else { continue };
+            loads[any] = load(seat, max);
             any += 1;
-            let track = Track::of(member);
+            let track = Track::of(seat.state());
             if let Some(mean) = track.mean_if_sound() {
                 latencies[known] = mean;
-                alone[known] = mean / track.crowd(scale(member, max));
+                alone[known] = mean / track.crowd(scale(seat, max));
                 known += 1;
             }
         }
@@ -91,13 +91,13 @@ impl Fleet {
 pub(crate) const HOT: f64 = 0.84;
 
 /// Requests in flight per weight, where the heaviest weighs 1.
-pub(crate) fn load<I>(member: &Member<I>, max: f64) -> f64 {
-    member.in_flight() as f64 * scale(member, max)
+pub(crate) fn load<I>(seat: &Seat<I>, max: f64) -> f64 {
+    seat.in_flight() as f64 * scale(seat, max)
 }
 
 /// As how many requests of the heaviest member one of this one counts.
-fn scale<I>(member: &Member<I>, max: f64) -> f64 {
-    max / f64::from(member.weight().max(1))
+fn scale<I>(seat: &Seat<I>, max: f64) -> f64 {
+    max / f64::from(seat.weight().max(1))
 }
 
 /// Places in `0..len`, spread over it, and others for each turn.

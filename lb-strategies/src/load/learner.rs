@@ -29,18 +29,18 @@ impl<I> Learner<I> {
     /// Learns from an outcome.
     #[inline]
     pub(crate) fn learn(&self, member: &Member<I>, outcome: &Outcome) {
-        let track = Track::of(member);
-        let before = track.observe(outcome, track.others(member), self.fleet.latency(), self.memory);
+        let (track, state) = (Track::of(member.state()), member.state());
+        let before = track.observe(outcome, track.others(state), self.fleet.latency(), self.memory);
         self.fleet.ended(&self.set, before, self.hot);
     }
 
     /// A request is about to begin on the member in `slot`.
     #[inline]
     pub(crate) fn begin(candidates: &Candidates<'_, I>, slot: Slot) {
-        if let Some(member) = candidates.member(slot)
-            && member.in_flight() == 0
+        if let Some(seat) = candidates.seat(slot)
+            && seat.in_flight() == 0
         {
-            Track::of(member).begin(member, candidates.now());
+            Track::of(seat.state()).begin(seat.state(), candidates.now());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! All eligible members of a small set, side by side: [`scan`].
 
-use lb_core::strategy::{Candidates, Member, MemberSet, Slot};
+use lb_core::strategy::{Candidates, MemberSet, Seat, Slot};
 
 use super::reach::MOST_SCANNED;
 
@@ -20,7 +20,7 @@ pub(crate) struct Scan<'a, T> {
 pub(crate) fn scan<I, T: Copy + Default>(
     candidates: &Candidates<'_, I>,
     set: &MemberSet<I>,
-    look: impl FnMut(&Member<I>) -> T,
+    look: impl FnMut(&Seat<I>) -> T,
     decide: impl FnOnce(Scan<'_, T>) -> Option<Slot>,
 ) -> Option<Slot> {
     match set.len() {
@@ -34,14 +34,14 @@ pub(crate) fn scan<I, T: Copy + Default>(
 fn scan_up_to<I, T: Copy + Default, const N: usize>(
     candidates: &Candidates<'_, I>,
     set: &MemberSet<I>,
-    mut look: impl FnMut(&Member<I>) -> T,
+    mut look: impl FnMut(&Seat<I>) -> T,
     decide: impl FnOnce(Scan<'_, T>) -> Option<Slot>,
 ) -> Option<Slot> {
     let (mut slots, mut found, mut len) = ([set.slot(0)?; N], [T::default(); N], 0);
     for is_patient in [true, false] {
-        for (slot, member) in candidates.eligible(set) {
-            if len < N && (!is_patient || candidates.is_warm(member)) {
-                (slots[len], found[len]) = (slot, look(member));
+        for (slot, seat) in candidates.eligible(set) {
+            if len < N && (!is_patient || candidates.is_warm(seat)) {
+                (slots[len], found[len]) = (slot, look(seat));
                 len += 1;
             }
         }

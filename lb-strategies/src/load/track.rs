@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lb_core::Time;
-use lb_core::strategy::{Member, Outcome, StrategyError};
+use lb_core::member::MemberState;
+use lb_core::strategy::{Outcome, StrategyError};
 
 use super::float::Float;
 use crate::params::invalid;
@@ -92,7 +93,8 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn of<I>(member: &Member<I>) -> &Self {
+    #[inline]
+    pub(crate) fn of(member: &MemberState) -> &Self {
         member.ext()
     }
 
@@ -118,9 +120,9 @@ impl Track {
     /// while nobody asks; or the time for which the member has been silent with requests running, if that is longer.
     /// So one that hangs is seen before it answers.
     #[inline]
-    pub(crate) fn latency<I>(
+    pub(crate) fn latency(
         &self,
-        member: &Member<I>,
+        member: &MemberState,
         in_flight: u64,
         average: Average,
         usual: f64,
@@ -149,14 +151,14 @@ impl Track {
 
     /// How many requests there are besides one that ends now. Whoever tells of an end may still hold what it picked, or not;
     /// and others hold theirs for longer than their requests run (streams).
-    pub(crate) fn others<I>(&self, member: &Member<I>) -> u64 {
-        let running = member.state().started().saturating_sub(self.ended.load(Ordering::Relaxed));
+    pub(crate) fn others(&self, member: &MemberState) -> u64 {
+        let running = member.started().saturating_sub(self.ended.load(Ordering::Relaxed));
         let held = member.in_flight();
         if held >= running { held.saturating_sub(1) } else { held }
     }
 
-    fn has_running<I>(&self, member: &Member<I>) -> bool {
-        member.state().started() > self.ended.load(Ordering::Relaxed)
+    fn has_running(&self, member: &MemberState) -> bool {
+        member.started() > self.ended.load(Ordering::Relaxed)
     }
 
     /// Whether more requests fail than is chance, or have until a while ago.
@@ -197,10 +199,10 @@ impl Track {
 
     /// A request is about to begin on a member that has none: its silence begins with it.
     #[inline]
-    pub(crate) fn begin<I>(&self, member: &Member<I>, now: Time) {
+    pub(crate) fn begin(&self, member: &MemberState, now: Time) {
         self.quiet_since.store(now.as_nanos(), Ordering::Relaxed);
         // Requests whose end nobody told are over, too.
-        self.ended.store(member.state().started(), Ordering::Relaxed);
+        self.ended.store(member.started(), Ordering::Relaxed);
     }
 
     /// Learns from an outcome; returns how many requests had ended before. `others` is what is in flight besides, and

@@ -63,7 +63,7 @@ impl<I> Urn<I> {
         let slot = set.slot(candidates.random_below(set.len()))?;
         let weights = set.weights();
         let accepted = weights.are_equal()
-            || candidates.random_unit() * f64::from(weights.max) < f64::from(set.member(slot)?.weight());
+            || candidates.random_unit() * f64::from(weights.max) < f64::from(set.seat(slot)?.weight());
         (accepted && candidates.takes_turn(slot)).then_some(slot)
     }
 
@@ -73,8 +73,8 @@ impl<I> Urn<I> {
     fn draw_from_all(&self, candidates: &Candidates<'_, I>, n: usize) -> Option<Drawn> {
         let mut drawn = Drawn { slots: [self.set.slot(0)?; MOST_CHOICES], len: 0 };
         let mut times = [f64::INFINITY; MOST_CHOICES];
-        for (slot, member) in candidates.eligible(&self.set) {
-            let time = -(1.0 - candidates.random_unit()).ln() / candidates.weight(member);
+        for (slot, seat) in candidates.eligible(&self.set) {
+            let time = -(1.0 - candidates.random_unit()).ln() / candidates.weight(seat);
             let place = times[..drawn.len].partition_point(|earlier| *earlier <= time);
             if place < n {
                 drawn.len = (drawn.len + 1).min(n);

@@ -1,6 +1,6 @@
 //! Choosing by what this client sees.
 
-use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot};
+use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker, Seat, Slot};
 
 use super::Prequal;
 use super::rule::{Seen, better, threshold};
@@ -34,18 +34,18 @@ impl<I> PrequalPicker<I> {
     }
 
     #[inline]
-    fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, usual: f64) -> Seen {
+    fn look(&self, candidates: &Candidates<'_, I>, seat: &Seat<I>, usual: f64) -> Seen {
         let Learner { memory, .. } = self.learner;
-        let (track, now, in_flight) = (Track::of(member), candidates.now(), member.in_flight());
+        let (track, now, in_flight) = (Track::of(seat.state()), candidates.now(), seat.in_flight());
         // Who is unknown and idle is asked at once: as usual it might never be the fastest.
         let latency = if in_flight == 0 && !track.is_known() {
             0.0
         } else {
             // And who is not asked becomes faster in our eyes until it is: at what is usual it might wait for ever.
             let rest = if track.is_known() { usual / 2.0 } else { usual };
-            track.latency(member, in_flight, Average::Mean, rest, now, memory)
+            track.latency(seat.state(), in_flight, Average::Mean, rest, now, memory)
         };
-        let weight = candidates.weight(member);
+        let weight = candidates.weight(seat);
         let mut load = in_flight as f64 * self.max / weight;
         if track.is_failing() {
             load = busier_by_failures(load, track.odds(now, memory));
@@ -61,7 +61,7 @@ impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
             scan(
                 candidates,
                 set,
-                |member| self.look(candidates, member, usual),
+                |seat| self.look(candidates, seat, usual),
                 |all| {
                     let hot = threshold(all.found(), self.q_rif);
                     let mut best = all.found()[0];
@@ -76,9 +76,9 @@ impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
         } else {
             let hot = self.learner.fleet.hot();
             let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
-            let mut best = (drawn.first(), self.look(candidates, candidates.member(drawn.first())?, usual));
+            let mut best = (drawn.first(), self.look(candidates, candidates.seat(drawn.first())?, usual));
             for slot in &drawn.as_slice()[1..] {
-                let seen = self.look(candidates, candidates.member(*slot)?, usual);
+                let seen = self.look(candidates, candidates.seat(*slot)?, usual);
                 if better(&seen, &best.1, hot) {
                     best = (*slot, seen);
                 }

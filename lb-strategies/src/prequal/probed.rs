@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lb_core::Time;
 use lb_core::strategy::{
-    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Slot, Strategy, previous_as,
+    Background, Candidates, Interest, Member, MemberSet, Outcome, Picker, Seat, Slot, Strategy, previous_as,
 };
 
 use super::picker::{PrequalPicker, busier_by_failures};
@@ -100,9 +100,9 @@ const FRESH: Duration = Duration::from_millis(10);
 
 impl<I: Send + Sync + 'static> ProbedPicker<I> {
     #[inline]
-    fn look(&self, candidates: &Candidates<'_, I>, member: &Member<I>, answer: &Answer) -> Seen {
-        let (track, memory) = (Track::of(member), self.plain.learner.memory);
-        let weight = candidates.weight(member);
+    fn look(&self, candidates: &Candidates<'_, I>, seat: &Seat<I>, answer: &Answer) -> Seen {
+        let (track, memory) = (Track::of(seat.state()), self.plain.learner.memory);
+        let weight = candidates.weight(seat);
         let mut load = self.board.load(answer.in_flight, weight);
         let mut latency = answer.latency as f64;
         // Who fails at once is idle and fast, as it sees itself.
@@ -139,8 +139,8 @@ impl<I: Send + Sync + 'static> ProbedPicker<I> {
         let mut leaving = None::<(Seen, Answer)>;
         for answer in pool.answers(now, turn as usize % pool.size()) {
             let Some(slot) = set.slot(answer.place) else { continue };
-            let Some(member) = candidates.member(slot) else { continue };
-            let seen = self.look(candidates, member, &answer);
+            let Some(seat) = candidates.seat(slot) else { continue };
+            let seen = self.look(candidates, seat, &answer);
             let leaves = |(worst, oldest): &(Seen, Answer)| {
                 if turn.is_multiple_of(2) { better(worst, &seen, hot) } else { answer.at < oldest.at }
             };

@@ -80,7 +80,7 @@ impl<I> Board<I> {
         if self.set.slot(place).and_then(|slot| self.set.member(slot)).is_some_and(is) {
             return Some(place);
         }
-        self.set.iter().position(|(_, other)| is(other))
+        self.set.iter().position(|(_, seat)| is(seat.member()))
     }
 
     /// Requests in flight per weight, where the heaviest weighs 1.

@@ -165,14 +165,14 @@ impl<I: Send + Sync + 'static> Picker<I> for StickyPicker<I> {
         let mut stays = false;
         if let Some(note) = self.memory.get(key, now)
             && let Some(slot) = self.slots.get(&note.member)
-            && let Some(member) = candidates.member(*slot)
+            && let Some(seat) = candidates.seat(*slot)
         {
             if candidates.is_eligible(*slot) {
                 self.memory.follow(key, note, now);
                 return Some(*slot);
             }
             // It is only this request that cannot be served there.
-            stays = note.is_firm && candidates.is_available(member);
+            stays = note.is_firm && candidates.is_available(seat);
         }
         let slot = self.inner.pick(candidates)?;
         if let Some(member) = candidates.member(slot).filter(|_| !stays) {

@@ -53,7 +53,7 @@ pub(super) fn its_own_picker_of_any_set_is_tolerated(lab: &Lab<'_>) {
 pub(super) fn outcomes_of_every_kind_are_survived(lab: &Lab<'_>) {
     let bench = lab.equal(4);
     let set = bench.set();
-    let members: Vec<_> = set.iter().map(|(_, member)| Arc::clone(member)).collect();
+    let members: Vec<_> = set.iter().map(|(_, seat)| Arc::clone(seat.member())).collect();
     bench.remove("m003");
     let published = bench.pool().home().published.load();
     let times = [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX];
