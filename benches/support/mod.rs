@@ -44,7 +44,8 @@ pub(crate) async fn balancer(n: usize) -> LoadBalancer<Instance> {
 /// So many calls by name, one after the other.
 pub(crate) async fn call_by_name(lb: &LoadBalancer<Instance>, count: u64) {
     for _ in 0..count {
-        let call = lb.execute(black_box(SERVICE), async |i| Ok::<_, RequestError>(black_box(i.weight)));
+        let call =
+            lb.execute(black_box(SERVICE), async |i| Ok::<_, RequestError>(_ = black_box::<&Instance>(&i)));
         black_box(call.await.expect("cannot fail"));
     }
 }
@@ -52,7 +53,7 @@ pub(crate) async fn call_by_name(lb: &LoadBalancer<Instance>, count: u64) {
 /// The same through a handle.
 pub(crate) async fn call(service: &Service<Instance>, count: u64) {
     for _ in 0..count {
-        let call = service.execute(async |i| Ok::<_, RequestError>(black_box(i.weight)));
+        let call = service.execute(async |i| Ok::<_, RequestError>(_ = black_box::<&Instance>(&i)));
         black_box(call.await.expect("cannot fail"));
     }
 }

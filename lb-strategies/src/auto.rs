@@ -9,7 +9,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, scan};
+use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, float, scan};
 use crate::params::in_range;
 
 /// The least loaded of those that would answer about as fast as the fastest: the strategy for those who do not want to
@@ -193,7 +193,7 @@ impl<I> AutoPicker<I> {
         let crowd = track.crowd(scale);
         let latency = track.latency(seat.state(), in_flight, Average::Mean, usual * crowd, now, memory);
         let alone = latency / crowd * dear;
-        let load = track.burden(in_flight as f64 * scale * dear, now, memory);
+        let load = track.burden(float(in_flight) * scale * dear, now, memory);
         Seen { expected: (alone + track.trouble(now, memory)) * (1.0 + load), load, weight: weight * room }
     }
 

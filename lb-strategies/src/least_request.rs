@@ -6,7 +6,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{DEFAULT_DECAY, Learner, Memory, Reach, Track, scan};
+use crate::load::{DEFAULT_DECAY, Learner, Memory, Reach, Track, float, scan};
 use crate::params::in_range;
 
 /// The member with the fewest requests in flight for its weight.
@@ -139,7 +139,7 @@ impl<I> LeastRequestPicker<I> {
     #[inline]
     fn load(&self, candidates: &Candidates<'_, I>, seat: &Seat<I>) -> Load {
         let track = Track::of(seat.state());
-        let mut busy = seat.in_flight() as f64;
+        let mut busy = float(seat.in_flight());
         // Only then, for it reads the clock.
         if track.is_failing() {
             busy = track.burden(busy, candidates.now(), self.learner.memory);

@@ -9,7 +9,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, scan};
+use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, float, scan};
 
 /// The member with the least `latency · (in flight + 1)`, where the latency is a moving average that jumps up to every
 /// slow answer and forgets it slowly: Finagle's Peak EWMA, with what has been learned since.
@@ -152,7 +152,9 @@ impl<I> PeakEwmaPicker<I> {
         let (track, now, in_flight) = (Track::of(seat.state()), candidates.now(), seat.in_flight());
         let latency = track.latency(seat.state(), in_flight, Average::Peak, usual, now, memory);
         let weight = candidates.weight(seat);
-        let busy = in_flight as f64 * self.max / weight;
+        // As a rule all weigh the same.
+        let scale = if weight < self.max { self.max / weight } else { 1.0 };
+        let busy = float(in_flight) * scale;
         Seen { cost: (latency + track.trouble(now, memory)) * (busy + 1.0), weight }
     }
 }

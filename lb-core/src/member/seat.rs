@@ -89,6 +89,12 @@ impl<I> Seat<I> {
         self.state.gate().has_quota() || (!self.is_plain && self.member.declared_group().is_some())
     }
 
+    /// Whether there is nothing that could keep a request away.
+    #[inline]
+    pub(crate) fn is_simply_open(&self) -> bool {
+        self.is_plain && self.state.gate().is_open()
+    }
+
     /// Whether it is left alone, or its quota has no room for a request of that cost. `desperate`: ejections do not count.
     #[inline]
     pub(crate) fn is_barred(&self, cost: u64, now: &LazyNow<'_>, desperate: bool) -> bool {

@@ -180,6 +180,11 @@ impl<'a, I> Candidates<'a, I> {
     /// without what this call has tried. For strategies that count whom they have.
     #[inline]
     pub fn is_available(&self, seat: &Seat<I>) -> bool {
+        seat.is_simply_open() || self.is_available_after_all(seat)
+    }
+
+    #[inline(never)]
+    fn is_available_after_all(&self, seat: &Seat<I>) -> bool {
         !seat.is_barred(self.request.cost, &self.now, self.is_desperate())
             && (!seat.is_suspect() || self.last_resort.get() != Resort::None)
     }

@@ -1,5 +1,8 @@
 //! What is usual in a set: [`Fleet`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lb_core::Time;
 use lb_core::strategy::{MemberSet, Seat};
 
 use super::float::Float;
@@ -10,8 +13,10 @@ use super::track::Track;
 const UNKNOWN: f64 = 10e6;
 /// How many members are looked at to find out what is usual.
 const SAMPLE: usize = 16;
-/// After how many requests of a member it is found out anew.
+/// After how many requests of a member it is found out anew,
 const EVERY: u64 = 16;
+/// and after how many nanoseconds, at least: to look at so many members costs as much as several picks.
+const PAUSE: u64 = 1_000_000;
 
 /// What is usual among the members of a set, from a sample of up to 16, found out anew now and then. A hint.
 pub(crate) struct Fleet {
@@ -21,12 +26,19 @@ pub(crate) struct Fleet {
     alone: Float,
     /// The load that a member in six exceeds, in requests in flight per relative weight.
     hot: Float,
+    /// When it was last found out, in nanoseconds.
+    at: AtomicU64,
 }
 
 impl Fleet {
     /// What is known of the members already.
     pub(crate) fn new<I>(set: &MemberSet<I>, hot: f64) -> Self {
-        let fleet = Self { latency: Float::default(), alone: Float::default(), hot: Float::default() };
+        let fleet = Self {
+            latency: Float::default(),
+            alone: Float::default(),
+            hot: Float::default(),
+            at: AtomicU64::new(0),
+        };
         fleet.refresh(set, 0, hot);
         fleet
     }
@@ -51,11 +63,18 @@ impl Fleet {
         self.hot.get()
     }
 
-    /// To be told how many requests of a member had ended before one that ended now.
+    /// To be told how many requests of a member had ended before one that ended at `now`.
     #[inline]
-    pub(crate) fn ended<I>(&self, set: &MemberSet<I>, before: u64, hot: f64) {
+    pub(crate) fn ended<I>(&self, set: &MemberSet<I>, before: u64, hot: f64, now: Time) {
         if before.is_multiple_of(EVERY) {
-            self.refresh(set, before, hot);
+            self.refresh_after_a_pause(set, before, hot, now.as_nanos());
+        }
+    }
+
+    fn refresh_after_a_pause<I>(&self, set: &MemberSet<I>, turn: u64, hot: f64, now: u64) {
+        if now.saturating_sub(self.at.load(Ordering::Relaxed)) >= PAUSE {
+            self.at.store(now, Ordering::Relaxed);
+            self.refresh(set, turn, hot);
         }
     }
 

@@ -17,3 +17,9 @@ impl Float {
         self.0.store(value.to_bits(), Ordering::Relaxed);
     }
 }
+
+/// A count as a number. One instruction, where an `as` from a `u64` takes seven; no count comes near 2⁶³.
+#[inline]
+pub(crate) fn float(count: u64) -> f64 {
+    count as i64 as f64
+}

@@ -31,7 +31,7 @@ impl<I> Learner<I> {
     pub(crate) fn learn(&self, member: &Member<I>, outcome: &Outcome) {
         let (track, state) = (Track::of(member.state()), member.state());
         let before = track.observe(outcome, track.others(state), self.fleet.latency(), self.memory);
-        self.fleet.ended(&self.set, before, self.hot);
+        self.fleet.ended(&self.set, before, self.hot, outcome.at);
     }
 
     /// A request is about to begin on the member in `slot`.

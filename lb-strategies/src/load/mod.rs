@@ -10,7 +10,7 @@ mod track;
 mod urn;
 
 pub(crate) use fleet::HOT;
-pub(crate) use float::Float;
+pub(crate) use float::{Float, float};
 pub(crate) use learner::Learner;
 pub(crate) use reach::Reach;
 pub(crate) use scan::scan;

@@ -4,7 +4,7 @@ use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker
 
 use super::Prequal;
 use super::rule::{Seen, better, threshold};
-use crate::load::{Average, Learner, Memory, Reach, Track, scan};
+use crate::load::{Average, Learner, Memory, Reach, Track, float, scan};
 
 /// How many requests a failure per success counts as, for each in flight.
 const FAILURE: f64 = 10.0;
@@ -46,7 +46,9 @@ impl<I> PrequalPicker<I> {
             track.latency(seat.state(), in_flight, Average::Mean, rest, now, memory)
         };
         let weight = candidates.weight(seat);
-        let mut load = in_flight as f64 * self.max / weight;
+        // As a rule all weigh the same.
+        let scale = if weight < self.max { self.max / weight } else { 1.0 };
+        let mut load = float(in_flight) * scale;
         if track.is_failing() {
             load = busier_by_failures(load, track.odds(now, memory));
         }
