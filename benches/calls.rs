@@ -46,7 +46,9 @@ fn main() {
 fn calls<'a>(runtime: &'a tokio::runtime::Runtime, n: usize, cases: &mut Vec<Case<'a>>) {
     let by_hand = Services::new(n);
     cases.push(floors::repeat(&format!("written by hand, {n}"), move || {
-        by_hand.call(black_box(SERVICE), |member| _ = black_box(member))
+        by_hand.call(black_box(SERVICE), |member| {
+            black_box(member);
+        });
     }));
     let lb = runtime.block_on(balancer(n));
     let handle = lb.service(SERVICE);

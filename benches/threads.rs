@@ -28,7 +28,9 @@ fn main() {
             format!("written by hand, {n}"),
             Box::new(move |count| {
                 for _ in 0..count {
-                    black_box(by_hand.call(black_box(SERVICE), |member| _ = black_box(member)));
+                    by_hand.call(black_box(SERVICE), |member| {
+                        black_box(member);
+                    });
                 }
             }),
         ));

@@ -15,7 +15,8 @@ const UNKNOWN: f64 = 10e6;
 const SAMPLE: usize = 16;
 /// After how many requests of a member it is found out anew,
 const EVERY: u64 = 16;
-/// and after how many nanoseconds, at least: to look at so many members costs as much as several picks.
+/// and after how many nanoseconds, at least, once anything is known: to look at so many members costs as much as several
+/// picks.
 const PAUSE: u64 = 1_000_000;
 
 /// What is usual among the members of a set, from a sample of up to 16, found out anew now and then. A hint.
@@ -72,7 +73,8 @@ impl Fleet {
     }
 
     fn refresh_after_a_pause<I>(&self, set: &MemberSet<I>, turn: u64, hot: f64, now: u64) {
-        if now.saturating_sub(self.at.load(Ordering::Relaxed)) >= PAUSE {
+        let is_known = self.latency.get() > 0.0;
+        if !is_known || now.saturating_sub(self.at.load(Ordering::Relaxed)) >= PAUSE {
             self.at.store(now, Ordering::Relaxed);
             self.refresh(set, turn, hot);
         }
