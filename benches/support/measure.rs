@@ -33,14 +33,14 @@ pub(crate) fn clock() -> Instant {
 const TURN: Duration = Duration::from_millis(6);
 
 /// Runs all cases in turn, `rounds` times, and takes of each the tenth part that was fastest: the rest is what other
-/// programs did to it. Each turn begins with as much again that is not measured, so that what the other cases have put out
-/// of the cache is back.
+/// programs did to it. Each turn begins with twice as much that is not measured, so that what the other cases have put
+/// out of the cache is back.
 pub(crate) fn measure(cases: &mut [Case<'_>], rounds: usize) -> Vec<Cost> {
     let counts: Vec<u64> = cases.iter_mut().map(calibrate).collect();
     let mut nanos: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); cases.len()];
     for _ in 0..rounds {
         for ((case, &count), nanos) in cases.iter_mut().zip(&counts).zip(&mut nanos) {
-            (case.run)(count);
+            (case.run)(2 * count);
             let start = clock();
             (case.run)(count);
             nanos.push((clock() - start).as_nanos() as f64 / count as f64);
