@@ -157,7 +157,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Call::run(&self.inner, Target::Name(service), &DEFAULTS, None, f).await
+        Call::new(&self.inner, Target::Name(service), &DEFAULTS).run(None, f).await
     }
 
     /// Like [`execute`](Self::execute), with options of this call. Errors and cancellation are the same.
@@ -172,7 +172,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Call::run(&self.inner, Target::Name(service), &options, None, f).await
+        Call::new(&self.inner, Target::Name(service), &options).run(None, f).await
     }
 
     /// Like [`execute_with`](Self::execute_with), and tells the attempts of a success, too. Reads the clock once more
@@ -189,7 +189,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
         Fut: Future<Output = Result<T, E>>,
     {
         let mut trail = Trail::default();
-        let value = Call::run(&self.inner, Target::Name(service), &options, Some(&mut trail), f).await?;
+        let value = Call::new(&self.inner, Target::Name(service), &options).run(Some(&mut trail), f).await?;
         Ok(Traced { value, trail })
     }
 

@@ -10,22 +10,24 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::balancer::Inner;
+use super::basis::Basis;
 use super::clock::EngineClock;
 use super::ending::End;
 use super::hedge::race;
-use super::limited::{poll_once, until};
+use super::limited::{Polled, poll_once, until};
 use super::picked::{Picked, record};
 use super::retry::{Retry, Step};
 use super::served::Served;
 use super::target::Target;
+use super::terms::Terms;
 use crate::error::{Cause, Error};
 use crate::failure::{Classifier, Failure};
 use crate::instance::ServiceInstance;
-use crate::member::{Held, Lease, Member};
+use crate::member::{Held, Lease, Member, Slot};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
 use crate::pool::{Measure, NoPick, Published};
-use crate::strategy::{Exclusions, Outcome, PickRequest};
+use crate::strategy::{Candidates, Exclusions, Outcome, PickRequest};
 use crate::time::{Clock, Time};
 use crate::trail::{Attempt, Trail, Why};
 
@@ -45,44 +47,51 @@ impl<I: ServiceInstance, C> Clone for Call<'_, I, C> {
 
 impl<I: ServiceInstance, C> Copy for Call<'_, I, C> {}
 
-/// Who was picked, and what is to be kept in mind of it. 16 bytes, so that it comes back in registers.
+/// Who was picked, and what is to be kept in mind of it. A pair, so that it comes back in registers.
 pub(super) struct Taken<I: ServiceInstance> {
     held: Held<I>,
-    /// Whether somebody wants to know of a success.
-    measured: bool,
-    /// Whether a second attempt may be made beside this one.
-    hedged: bool,
-    /// Whether something ends the attempt.
-    limited: bool,
+    facts: Facts,
+}
+
+/// What is to be kept in mind of an attempt. One word: flags of their own would be written one by one and read together,
+/// for which the processor has to wait.
+#[derive(Clone, Copy)]
+struct Facts(u32);
+
+impl Facts {
+    /// Somebody wants to know of a success.
+    const MEASURED: u32 = 1;
+    /// A second attempt may be made beside this one.
+    const HEDGED: u32 = 1 << 1;
+    #[inline]
+    fn new(measured: bool, hedged: bool) -> Self {
+        let flag = |is: bool, flag| if is { flag } else { 0 };
+        Self(flag(measured, Self::MEASURED) | flag(hedged, Self::HEDGED))
+    }
+
+    #[inline]
+    fn has(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
 }
 
 /// An attempt that begins.
 pub(super) struct Begun<I: ServiceInstance> {
     taken: Taken<I>,
-    started: Time,
-    limit: Option<AttemptLimit>,
-    attempt: u32,
+    terms: Terms,
     why: Why,
 }
 
 impl<I: ServiceInstance> Begun<I> {
-    pub(super) fn new(
-        taken: Taken<I>,
-        started: Time,
-        limit: Option<AttemptLimit>,
-        attempt: u32,
-        why: Why,
-    ) -> Self {
-        Self { taken, started, limit, attempt, why }
+    pub(super) fn new(taken: Taken<I>, terms: Terms, why: Why) -> Self {
+        Self { taken, terms, why }
     }
 
     /// The instance for the closure, and what the engine keeps.
-    #[inline]
-    pub(super) fn start(self, clock: EngineClock, cost: u64) -> (Picked<I>, Running<I>) {
-        let Self { taken, started, limit, attempt, why } = self;
-        let member = Arc::clone(taken.held.member());
-        let picked = Picked::new(taken.held, clock, started, limit, cost, attempt);
-        (picked, Running { member, clock, started, limit, why, over: false })
+    pub(super) fn start(self) -> (Picked<I>, Running<'static, I>) {
+        let Self { taken: Taken { held, .. }, terms, why } = self;
+        let running = Running::new(None, &held, &terms, why);
+        (Picked::new(terms, held), running)
     }
 }
 
@@ -90,6 +99,7 @@ impl<I: ServiceInstance> Begun<I> {
 static NOTHING: Exclusions = Exclusions::NONE;
 
 impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
+    /// A call that begins now.
     #[inline]
     pub(crate) fn new(inner: &'a Inner<I>, target: Target<'a, I>, options: &'a CallOptions<C>) -> Self {
         Self { inner, target, options, started: inner.clock().now() }
@@ -101,151 +111,167 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
 
     /// Runs the closure until it works or the plan says stop. With `trail`, the attempts of a success are told, too.
     ///
-    /// What is written with small stores and then copied with large loads costs 5 ns each time, because the processor
-    /// cannot forward such stores. So what the first pick finds comes back in registers, structs are made where they
-    /// stay, and results are looked at where they come.
-    pub(crate) async fn run<T, E, F, Fut>(
-        inner: &'a Inner<I>,
-        target: Target<'a, I>,
-        options: &'a CallOptions<C>,
-        trail: Option<&mut Trail>,
+    /// What is written with small stores and read with large loads before it has reached the cache costs up to 5 ns each
+    /// time, because the processor cannot forward such stores; and structs are moved with large loads. So this is not an
+    /// `async fn`, which would move its arguments; what the first pick finds comes back in registers; what the closure gets
+    /// is written before the pick, but for the instance; and results are looked at where they come.
+    #[expect(clippy::manual_async_fn, reason = "an async fn moves its arguments once more")]
+    pub(crate) fn run<T, E, F, Fut>(
+        self,
+        mut trail: Option<&mut Trail>,
         mut f: F,
-    ) -> Result<T, Error<E>>
+    ) -> impl Future<Output = Result<T, Error<E>>>
     where
         C: Classifier<T, E>,
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let call = Self::new(inner, target, options);
-        let mut retry: Option<Box<Retry<'_, I, C>>> = None;
-        let mut begun = match call.first() {
-            Ok(taken) => call.begun(taken),
-            Err(missed) => {
-                let retry = retry.insert(Box::new(Retry::new(call)));
+        async move {
+            let mut retry: Option<Box<Retry<'_, I, C>>> = None;
+            let (mut terms, mut basis, mut missed) = (Terms::first(&self), Basis::NONE, Missed::NotInService);
+            let mut why = Why::First;
+            let mut taken = if let Some(taken) = self.first(&mut terms, &mut basis, &mut missed) {
+                taken
+            } else {
+                let retry = retry.insert(Box::new(Retry::new(self)));
                 match Box::pin(retry.first(missed)).await {
-                    Ok(begun) => begun,
+                    Ok(begun) => {
+                        (terms, why) = (begun.terms, begun.why);
+                        begun.taken
+                    }
                     Err(end) => return Err(retry.error(end, None)),
                 }
-            }
-        };
-        loop {
-            let (limit, measured, hedged) = (begun.limit, begun.taken.measured, begun.taken.hedged);
-            let clock = call.clock();
-            let (picked, mut running) = begun.start(clock, options.cost);
-            let (failure, cause) = 'failed: {
-                let result = {
-                    let mut future = pin!(f(picked));
-                    // Nobody waits for what is there at the first poll: the timer of a hedge, and the box for its way,
-                    // are only made for those that have to wait.
-                    let polled = if hedged { poll_once(future.as_mut()).await } else { Poll::Pending };
-                    if let Poll::Ready(result) = polled {
-                        result
-                    } else if let Some(after) = hedged.then(|| call.hedge_after()).flatten() {
-                        let race = Box::pin(race(call, &mut retry, running, future, &mut f, after));
-                        let result;
-                        (running, result) = race.await;
-                        match result {
-                            Some(result) => result,
-                            None => break 'failed (Failure::timeout(), None),
+            };
+            loop {
+                let Taken { held, facts } = taken;
+                let (step, cause) = 'failed: {
+                    let (clock, limit) = (terms.clock, terms.limit());
+                    let polled = Running::new(basis.get(), &held, &terms, why);
+                    let mut future = pin!(f(Picked::new(terms, held)));
+                    // Nobody waits for what is there at the first poll: a reference to the instance, a timer, and the
+                    // box for the way of a hedge are only made for those that have to wait.
+                    let mut waiting = match poll_once(future.as_mut()).await {
+                        Poll::Ready(result) => {
+                            match polled.judge(&self, facts, &result, retry.as_deref_mut(), &mut trail) {
+                                None => return self.answer(retry, result),
+                                Some(step) => break 'failed (step, cause(result)),
+                            }
                         }
+                        Poll::Pending => polled.into_owned(),
+                    };
+                    basis.release();
+                    let future = Polled::new(future);
+                    let hedge_after = facts.has(Facts::HEDGED).then(|| self.hedge_after()).flatten();
+                    let ended = if let Some(after) = hedge_after {
+                        let race = Box::pin(race(self, &mut retry, waiting, future, &mut f, after));
+                        let ended;
+                        (waiting, ended) = race.await;
+                        ended
                     } else {
                         match limit {
-                            None => future.await,
-                            Some(limit) => match until(clock.instant(limit.at), future).await {
-                                Some(result) => result,
-                                None => break 'failed (Failure::timeout(), None),
-                            },
+                            None => Some(future.await),
+                            Some(limit) => until(clock.instant(limit.at), pin!(future)).await,
                         }
+                    };
+                    let Some(result) = ended else {
+                        let step = waiting.end(Failure::timeout(), true);
+                        let cause = Cause::AttemptTimeout(step.now.since(step.at));
+                        break 'failed (step, cause);
+                    };
+                    match waiting.judge(&self, facts, &result, retry.as_deref_mut(), &mut trail) {
+                        None => return self.answer(retry, result),
+                        Some(step) => (step, cause(result)),
                     }
                 };
-                if let Some(failure) = options.classifier.classify(&result) {
-                    break 'failed (failure, Some(result.map_or_else(Cause::Error, |_| Cause::Response)));
-                }
-                running.over = true;
-                if measured || trail.is_some() || running.member.state().gate().wants_success() {
-                    running.succeeded(retry.as_deref_mut(), trail);
-                }
-                return match result {
-                    Ok(value) => Ok(value),
-                    // The classifier holds it to be no failure of the instance; the caller gets it all the same.
-                    Err(error) => Err(call.rejected(retry, error)),
+                basis.release();
+                let retry = retry.get_or_insert_with(|| Box::new(Retry::after_first(self)));
+                Begun { taken, terms, why } = match Box::pin(retry.next(step)).await {
+                    Ok(begun) => begun,
+                    Err(end) => return Err(retry.error(end, Some(cause))),
                 };
-            };
-            running.over = true;
-            let now = running.clock.now();
-            let timed_out = cause.is_none();
-            let cause = cause.unwrap_or_else(|| Cause::AttemptTimeout(now.since(running.at())));
-            let retry = retry.get_or_insert_with(|| Box::new(Retry::after_first(call)));
-            let step = running.failed(failure, now, timed_out);
-            begun = match Box::pin(retry.next(step)).await {
-                Ok(begun) => begun,
-                Err(end) => return Err(retry.error(end, Some(cause))),
-            };
+            }
+        }
+    }
+
+    /// What the caller gets of what the closure returned, if that was no failure of the instance.
+    #[inline]
+    fn answer<T, E>(&self, retry: Option<Box<Retry<'_, I, C>>>, result: Result<T, E>) -> Result<T, Error<E>> {
+        match result {
+            Ok(value) => Ok(value),
+            // The classifier holds it to be no failure of the instance; the caller gets it all the same.
+            Err(error) => Err(self.rejected(retry, error)),
         }
     }
 
     /// Picks once, waiting as long as the plan allows. For callers that run the request themselves.
     pub(crate) async fn pick(self) -> Result<Picked<I>, Error<Infallible>> {
-        let begun = match self.first() {
-            Ok(taken) => self.begun(taken),
-            Err(missed) => {
-                let mut retry = Box::new(Retry::new(self));
-                match Box::pin(retry.first(missed)).await {
-                    Ok(begun) => begun,
-                    Err(end) => return Err(retry.error(end, None)),
-                }
-            }
-        };
-        Ok(self.unsupervised(begun))
+        let (mut terms, mut basis, mut missed) = (Terms::first(&self), Basis::NONE, Missed::NotInService);
+        if let Some(taken) = self.first(&mut terms, &mut basis, &mut missed) {
+            return Ok(Picked::new(terms.unsupervised(), taken.held));
+        }
+        let mut retry = Box::new(Retry::new(self));
+        match Box::pin(retry.first(missed)).await {
+            Ok(Begun { taken, terms, .. }) => Ok(Picked::new(terms.unsupervised(), taken.held)),
+            Err(end) => Err(retry.error(end, None)),
+        }
     }
 
     /// Picks at once or not at all.
     pub(crate) fn try_pick(self) -> Result<Picked<I>, NoPick> {
-        match self.first() {
-            Ok(taken) => Ok(self.unsupervised(self.begun(taken))),
-            Err(Missed::Nobody(why)) => Err(why),
-            Err(Missed::InLine) => Err(NoPick::NoneEligible),
-            Err(Missed::NotInService) => Err(NoPick::Unknown),
+        let mut terms = Terms::first(&self).unsupervised();
+        let (mut basis, mut missed) = (Basis::NONE, Missed::NotInService);
+        match self.first(&mut terms, &mut basis, &mut missed) {
+            Some(taken) => Ok(Picked::new(terms, taken.held)),
+            None => Err(match missed {
+                Missed::Nobody(why) => why,
+                Missed::InLine => NoPick::NoneEligible,
+                Missed::NotInService => NoPick::Unknown,
+            }),
         }
     }
 
-    fn unsupervised(&self, begun: Begun<I>) -> Picked<I> {
-        let Begun { taken, started, limit, attempt, .. } = begun;
-        Picked::new(taken.held, self.clock(), started, limit, self.options.cost, attempt).unsupervised()
-    }
-
-    /// The first attempt begins.
-    #[inline]
-    fn begun(&self, taken: Taken<I>) -> Begun<I> {
-        let limit = if taken.limited { self.first_limit() } else { None };
-        Begun { taken, started: self.started, limit, attempt: 1, why: Why::First }
-    }
-
-    /// What ends the first attempt.
-    #[cold]
-    fn first_limit(&self) -> Option<AttemptLimit> {
-        let policy = self.target.with(&self.inner.directory, |served| served.published().policy);
-        let (timeout, deadline) = self.options.times(&policy?);
-        AttemptLimit::new(timeout, deadline.map(|deadline| self.started + deadline), self.started)
-    }
-
-    /// The first pick: no await, no lock, no allocation.
+    /// The first pick: no await, no lock, no allocation. Puts what it was made from into `basis`, or into `missed` why there
+    /// is nobody.
     #[inline(never)]
-    fn first(&self) -> Result<Taken<I>, Missed> {
+    fn first(&self, terms: &mut Terms, basis: &mut Basis<I>, missed: &mut Missed) -> Option<Taken<I>> {
         if self.options.validate().is_err() {
-            return Err(Missed::NotInService);
+            return None;
         }
-        let taken = self.target.with(&self.inner.directory, |served| {
-            served.touch();
-            if !served.queue.is_empty() {
-                return Err(Missed::InLine);
+        self.target.with(&self.inner.directory, |served| self.first_of(served, terms, basis, missed))?
+    }
+
+    #[inline]
+    fn first_of(
+        &self,
+        served: &Served<I>,
+        terms: &mut Terms,
+        basis: &mut Basis<I>,
+        missed: &mut Missed,
+    ) -> Option<Taken<I>> {
+        served.touch();
+        if !served.queue.is_empty() {
+            *missed = Missed::InLine;
+            return None;
+        }
+        let published = served.published();
+        let (slot, lease) = match self.acquire(served, &published, &NOTHING, self.started) {
+            Ok(acquired) => acquired,
+            Err(why) => {
+                *missed = Missed::Nobody(why);
+                return None;
             }
-            let published = served.published();
-            let lease = self.acquire(served, &published, &NOTHING, self.started).map_err(Missed::Nobody)?;
-            let limited = self.options.times(&published.policy) != (None, None);
-            Ok(self.take(lease, &published, limited, 1))
-        });
-        taken.unwrap_or(Err(Missed::NotInService))
+        };
+        let limited = match self.options.times(&published.policy) {
+            (None, None) => false,
+            (timeout, deadline) => {
+                let deadline = deadline.map(|deadline| self.started + deadline);
+                terms.set_limit(AttemptLimit::new(timeout, deadline, self.started));
+                true
+            }
+        };
+        let taken = self.take(lease, &published, limited, 1);
+        *basis = Basis::new(published, slot);
+        Some(taken)
     }
 
     /// Picks at the time `now`, which its caller has just read for itself.
@@ -256,9 +282,10 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         published: &Published<I>,
         exclusions: &Exclusions,
         now: Time,
-    ) -> Result<Lease<I>, NoPick> {
+    ) -> Result<(Slot, Lease<I>), NoPick> {
         let request = PickRequest { exclusions, hash_key: self.options.hash_key, cost: self.options.cost };
-        served.pool().acquire_from(published, request, &now, &self.inner.random)
+        let candidates = Candidates::new(&published.set, request, &now, &self.inner.random);
+        served.pool().acquire_from(published, &candidates)
     }
 
     /// An attempt begins on the member that was acquired.
@@ -279,7 +306,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
             _ => false,
         };
         let measured = measured || published.hedger.is_some();
-        Taken { held: lease.into_held(), measured, hedged, limited }
+        Taken { held: lease.into_held(), facts: Facts::new(measured, hedged) }
     }
 
     /// After how long to hedge; `None`: not known yet.
@@ -315,9 +342,23 @@ pub(super) enum Missed {
     Nobody(NoPick),
 }
 
+/// What a failed attempt gave its caller.
+#[cold]
+fn cause<T, E>(result: Result<T, E>) -> Cause<E> {
+    result.map_or_else(Cause::Error, |_| Cause::Response)
+}
+
+/// How an attempt holds its instance.
+enum Hold<'p, I> {
+    /// By what the pick has read.
+    Basis(&'p Published<I>, &'p Arc<Member<I>>),
+    /// By a reference of its own.
+    Member(Arc<Member<I>>),
+}
+
 /// What the engine keeps of an attempt. Records it as cancelled if it is dropped, or panics, before it is over.
-pub(super) struct Running<I: ServiceInstance> {
-    member: Arc<Member<I>>,
+pub(super) struct Running<'p, I: ServiceInstance> {
+    hold: Hold<'p, I>,
     clock: EngineClock,
     started: Time,
     limit: Option<AttemptLimit>,
@@ -325,13 +366,36 @@ pub(super) struct Running<I: ServiceInstance> {
     over: bool,
 }
 
-impl<I: ServiceInstance> Running<I> {
-    fn at(&self) -> Time {
-        self.started
+impl<'p, I: ServiceInstance> Running<'p, I> {
+    /// `basis`: what `held` was picked from, if that is kept.
+    #[inline]
+    fn new(
+        basis: Option<(&'p Published<I>, &'p Arc<Member<I>>)>,
+        held: &Held<I>,
+        terms: &Terms,
+        why: Why,
+    ) -> Self {
+        let hold = match basis {
+            Some((published, member)) => Hold::Basis(published, member),
+            None => Hold::Member(Arc::clone(held.member())),
+        };
+        Self { hold, clock: terms.clock, started: terms.started, limit: terms.limit(), why, over: false }
     }
 
-    pub(super) fn member(&self) -> &Member<I> {
-        &self.member
+    /// The same with a reference of its own to the instance.
+    fn into_owned(mut self) -> Running<'static, I> {
+        let Self { clock, started, limit, why, over, .. } = self;
+        let hold = Hold::Member(Arc::clone(self.member()));
+        self.over = true;
+        Running { hold, clock, started, limit, why, over }
+    }
+
+    #[inline]
+    pub(super) fn member(&self) -> &Arc<Member<I>> {
+        match &self.hold {
+            Hold::Basis(_, member) => member,
+            Hold::Member(member) => member,
+        }
     }
 
     pub(super) fn limit(&self) -> Option<AttemptLimit> {
@@ -339,25 +403,51 @@ impl<I: ServiceInstance> Running<I> {
     }
 
     pub(super) fn id(&self) -> &str {
-        self.member.id()
+        self.member().id()
     }
 
     pub(super) fn service(&self) -> &str {
-        self.member.service()
+        self.member().service()
     }
 
-    /// The attempt is over; what is done about it is the caller's.
+    /// The closure has returned: takes a success in. A failure is the caller's to take in.
+    #[inline]
+    fn judge<T, E, C: Classifier<T, E>>(
+        mut self,
+        call: &Call<'_, I, C>,
+        facts: Facts,
+        result: &Result<T, E>,
+        retry: Option<&mut Retry<'_, I, C>>,
+        trail: &mut Option<&mut Trail>,
+    ) -> Option<Step<I>> {
+        if let Some(failure) = call.options.classifier.classify(result) {
+            return Some(self.end(failure, false));
+        }
+        self.over = true;
+        if facts.has(Facts::MEASURED) || trail.is_some() || self.member().state().gate().wants_success() {
+            self.succeeded(retry, trail.as_deref_mut());
+        }
+        None
+    }
+
+    /// The attempt has failed; what is done about it is the caller's.
+    #[cold]
     pub(super) fn end(mut self, failure: Failure, timed_out: bool) -> Step<I> {
         self.over = true;
-        self.failed(failure, self.clock.now(), timed_out)
+        let (member, now) = (Arc::clone(self.member()), self.clock.now());
+        Step { member, failure, at: self.started, now, limit: self.limit, why: self.why, timed_out }
     }
 
     /// Takes a success in that somebody wants to know of.
     fn succeeded<C>(&self, retry: Option<&mut Retry<'_, I, C>>, trail: Option<&mut Trail>) {
-        let (member, now) = (&self.member, self.clock.now());
+        let (member, now) = (self.member(), self.clock.now());
         let elapsed = now.since(self.started);
         let timeout = self.limit.map(|limit| limit.at.since(self.started));
-        member.home().record(member, &Outcome::success(elapsed).with_timeout(timeout), now);
+        let outcome = Outcome::success(elapsed).with_timeout(timeout);
+        match self.hold {
+            Hold::Basis(published, member) => member.home().record_in(published, member, &outcome, now),
+            Hold::Member(ref member) => member.home().record(member, &outcome, now),
+        };
         if let Some(trail) = trail {
             *trail = retry.map(Retry::take_trail).unwrap_or_default();
             trail.0.push(Attempt::new(member, None, elapsed, self.why));
@@ -365,19 +455,13 @@ impl<I: ServiceInstance> Running<I> {
     }
 
     #[cold]
-    fn failed(&self, failure: Failure, now: Time, timed_out: bool) -> Step<I> {
-        let Self { ref member, limit, why, .. } = *self;
-        Step { member: Arc::clone(member), failure, at: self.at(), now, limit, why, timed_out }
-    }
-
-    #[cold]
     fn cancelled(&self) {
         let now = self.clock.now();
-        record(&self.member, &Outcome::cancelled(now.since(self.at())), now);
+        record(self.member(), &Outcome::cancelled(now.since(self.started)), now);
     }
 }
 
-impl<I: ServiceInstance> Drop for Running<I> {
+impl<I: ServiceInstance> Drop for Running<'_, I> {
     #[inline]
     fn drop(&mut self) {
         if !self.over {

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::call::{Begun, Call};
 use super::ending::End;
 use super::served::Served;
+use super::terms::Terms;
 use crate::instance::ServiceInstance;
 use crate::plan::{Next, RetryPlan};
 use crate::pool::NoPick;
@@ -26,11 +27,12 @@ fn pick<I: ServiceInstance, C>(
     why: Why,
 ) -> Result<Begun<I>, NoPick> {
     let (published, at) = (served.published(), call.clock().now());
-    let lease = call.acquire(served, &published, plan.exclusions(), at)?;
+    let (_, lease) = call.acquire(served, &published, plan.exclusions(), at)?;
     let limit = plan.started(at);
     served.pool().meters().again(why);
     let taken = call.take(lease, &published, limit.is_some(), plan.attempts());
-    Ok(Begun::new(taken, at, limit, plan.attempts(), why))
+    let terms = Terms::new(call.clock(), at, limit, call.options.cost, plan.attempts());
+    Ok(Begun::new(taken, terms, why))
 }
 
 /// Does what the plan says until somebody is picked.

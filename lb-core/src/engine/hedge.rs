@@ -1,6 +1,6 @@
 //! Two attempts at once: the first that succeeds wins. When, and how often, is decided in [`crate::hedge`].
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
 use super::call::{Begun, Call, Running};
@@ -23,11 +23,11 @@ type Ended<T, E> = Option<Result<T, E>>;
 pub(super) async fn race<'a, I, C, T, E, F, Fut>(
     call: Call<'a, I, C>,
     retry: &mut Option<Box<Retry<'a, I, C>>>,
-    first: Running<I>,
-    future: Pin<&mut Fut>,
+    first: Running<'static, I>,
+    future: impl Future<Output = Result<T, E>>,
     f: &mut F,
     after: Duration,
-) -> (Running<I>, Ended<T, E>)
+) -> (Running<'static, I>, Ended<T, E>)
 where
     I: ServiceInstance,
     C: Classifier<T, E>,
@@ -44,7 +44,7 @@ where
     let Some(begun) = retry.hedge(&first).await else {
         return (first, first_end.await);
     };
-    let (picked, second) = begun.start(call.clock(), call.options.cost);
+    let (picked, second) = begun.start();
     tracing::debug!(service = second.service(), instance = second.id(), ?after, "attempt hedged");
     let mut second_end = pin!(limited(call, second.limit(), f(picked)));
     tokio::select! {
@@ -94,7 +94,7 @@ where
 impl<I: ServiceInstance, C> Retry<'_, I, C> {
     /// Picks somebody else for a second attempt, if the service's hedging, the call's retries and the instances allow
     /// it. Does not overtake calls that wait.
-    async fn hedge(&mut self, first: &Running<I>) -> Option<Begun<I>> {
+    async fn hedge(&mut self, first: &Running<'_, I>) -> Option<Begun<I>> {
         let call = self.call();
         let (served, plan) = self.resolve().await.ok()?;
         if !served.queue.is_empty() || !plan.may_go_on(call.clock().now()) {

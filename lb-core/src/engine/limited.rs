@@ -2,15 +2,36 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-/// Polls once, and says what came of it.
+/// Polls once, and says what came of it. Who is told `Pending` goes on with [`Polled`].
 #[inline]
-pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+pub(super) fn poll_once<F: Future>(mut future: Pin<&mut F>) -> impl Future<Output = Poll<F::Output>> {
+    poll_fn(move |cx| Poll::Ready(future.as_mut().poll(cx)))
+}
+
+/// A future that [has just been polled](poll_once), in the same turn of its task: not polled again until that is woken.
+pub(super) struct Polled<'a, F> {
+    future: Pin<&'a mut F>,
+    in_this_turn: bool,
+}
+
+impl<'a, F> Polled<'a, F> {
+    pub(super) fn new(future: Pin<&'a mut F>) -> Self {
+        Self { future, in_this_turn: true }
+    }
+}
+
+impl<F: Future> Future for Polled<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if std::mem::take(&mut self.in_this_turn) { Poll::Pending } else { self.future.as_mut().poll(cx) }
+    }
 }
 
 /// Awaits `future` until `end`; `None`: it took longer. The timer, most of what a limit costs, is made when `future` has

@@ -3,17 +3,16 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clock::EngineClock;
+use super::terms::Terms;
 use crate::failure::Failure;
 use crate::instance::ServiceInstance;
 use crate::limit::QuotaHint;
 use crate::member::{Held, Member};
-use crate::plan::AttemptLimit;
 use crate::pool::Effect;
 use crate::strategy::Outcome;
 use crate::time::{Clock, Time};
@@ -27,40 +26,17 @@ use crate::time::{Clock, Time};
 /// got it from [`pick`](crate::LoadBalancer::pick) says how it ended: [`finish`](Self::finish) or
 /// [`fail`](Self::fail); dropped without either it counts as cancelled.
 #[must_use = "the request counts as in flight only while this lives"]
+// In this order: see `Call::run`.
+#[repr(C)]
 pub struct Picked<I: ServiceInstance> {
+    terms: Terms,
     held: Held<I>,
-    clock: EngineClock,
-    started: Time,
-    /// [`Time::MAX`]: nobody ends it. An `Option` would take this struct, which is moved a few times per call, beyond
-    /// one cache line.
-    ends_at: Time,
-    cost: u64,
-    attempt: u32,
-    /// Whether somebody else records the outcome: the engine, when the closure returns.
-    supervised: bool,
-    reported: AtomicBool,
 }
 
 impl<I: ServiceInstance> Picked<I> {
-    /// An instance for an attempt that the engine supervises.
     #[inline]
-    pub(super) fn new(
-        held: Held<I>,
-        clock: EngineClock,
-        started: Time,
-        limit: Option<AttemptLimit>,
-        cost: u64,
-        attempt: u32,
-    ) -> Self {
-        let ends_at = limit.map_or(Time::MAX, |limit| limit.at);
-        let reported = AtomicBool::new(false);
-        Self { held, clock, started, ends_at, cost, attempt, supervised: true, reported }
-    }
-
-    /// The same for a caller that says itself how it ended.
-    pub(super) fn unsupervised(mut self) -> Self {
-        self.supervised = false;
-        self
+    pub(super) fn new(terms: Terms, held: Held<I>) -> Self {
+        Self { terms, held }
     }
 
     #[inline]
@@ -68,8 +44,8 @@ impl<I: ServiceInstance> Picked<I> {
         self.held.member()
     }
 
-    fn ends_at(&self) -> Option<Time> {
-        (self.ends_at != Time::MAX).then_some(self.ends_at)
+    fn now(&self) -> Time {
+        self.terms.clock.now()
     }
 
     /// The instance.
@@ -90,25 +66,25 @@ impl<I: ServiceInstance> Picked<I> {
 
     /// Which attempt of the call this is, from 1. Pass it on, so that retries do not multiply through layers.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.terms.attempt
     }
 
     /// When the attempt will be ended: by `attempt_timeout` or by the call's deadline, whichever is first. Pass it on
     /// to servers that understand deadlines.
     pub fn deadline(&self) -> Option<Instant> {
-        self.ends_at().map(|at| self.clock.instant(at))
+        self.terms.limit().map(|limit| self.terms.clock.instant(limit.at))
     }
 
     /// How long the attempt may still take.
     pub fn time_left(&self) -> Option<Duration> {
-        self.ends_at().map(|at| at.since(self.clock.now()))
+        self.terms.limit().map(|limit| limit.at.since(self.now()))
     }
 
     /// The request turned out to use `actual` tokens of the quota, where `CallOptions::cost` had reserved an estimate.
     /// Call it once, when the answer says so.
     pub fn settle(&self, actual: u64) {
         if let Some(limiter) = self.member().quota_group().and_then(|group| group.limiter()) {
-            limiter.settle(self.cost, actual, self.clock.now());
+            limiter.settle(self.terms.cost, actual, self.now());
             self.member().signal().wake_waiting();
         }
     }
@@ -118,14 +94,14 @@ impl<I: ServiceInstance> Picked<I> {
         if hint.is_empty() {
             return;
         }
-        self.member().home().hint(self.member(), hint, self.clock.now());
+        self.member().home().hint(self.member(), hint, self.now());
         self.member().signal().wake_waiting();
     }
 
     /// The first byte of the answer (the first token of a stream) has arrived: taken into
     /// [`MemberState::first_byte`](crate::member::MemberState::first_byte).
     pub fn first_byte(&self) {
-        self.member().state().observe_first_byte(self.clock.now().since(self.started));
+        self.member().state().observe_first_byte(self.now().since(self.terms.started));
     }
 
     /// The request failed, although the closure has returned an `Ok` (a stream that died), or it came from `pick`.
@@ -136,16 +112,16 @@ impl<I: ServiceInstance> Picked<I> {
 
     /// The request succeeded. Only for who got this from `pick`.
     pub fn finish(self) {
-        if !self.supervised {
+        if !self.terms.supervised {
             self.report(Outcome::success);
         }
     }
 
     fn report(&self, outcome: impl FnOnce(Duration) -> Outcome) {
-        if !self.reported.swap(true, Ordering::Relaxed) {
-            let now = self.clock.now();
-            let outcome = outcome(now.since(self.started));
-            record_attempt(self.member(), &outcome, Some(self.attempt), now);
+        if !self.terms.reported.swap(true, Ordering::Relaxed) {
+            let now = self.now();
+            let outcome = outcome(now.since(self.terms.started));
+            record_attempt(self.member(), &outcome, Some(self.terms.attempt), now);
         }
     }
 }
@@ -183,7 +159,7 @@ pub(crate) fn record_attempt<I: ServiceInstance>(
 impl<I: ServiceInstance> Drop for Picked<I> {
     #[inline]
     fn drop(&mut self) {
-        if !self.supervised {
+        if !self.terms.supervised {
             self.report(Outcome::cancelled);
         }
     }
@@ -202,7 +178,7 @@ impl<I: ServiceInstance> fmt::Debug for Picked<I> {
         f.debug_struct("Picked")
             .field("service", &self.service())
             .field("instance", &self.id())
-            .field("attempt", &self.attempt)
+            .field("attempt", &self.terms.attempt)
             .finish_non_exhaustive()
     }
 }

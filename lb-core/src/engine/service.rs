@@ -80,7 +80,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Call::run(self.balancer.inner(), Target::Handle(self), &DEFAULTS, None, f).await
+        Call::new(self.balancer.inner(), Target::Handle(self), &DEFAULTS).run(None, f).await
     }
 
     /// Like [`LoadBalancer::execute_with`].
@@ -90,7 +90,7 @@ impl<I: ServiceInstance> Service<I> {
         F: FnMut(Picked<I>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Call::run(self.balancer.inner(), Target::Handle(self), &options, None, f).await
+        Call::new(self.balancer.inner(), Target::Handle(self), &options).run(None, f).await
     }
 
     /// Like [`LoadBalancer::pick`].

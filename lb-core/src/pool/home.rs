@@ -30,9 +30,19 @@ pub(crate) struct Home<I> {
 impl<I: crate::ServiceInstance> Home<I> {
     /// See [`Pool::record`](super::Pool::record).
     pub(crate) fn record(&self, member: &Member<I>, outcome: &Outcome, now: Time) -> Effect {
+        self.record_in(&self.published.load(), member, outcome, now)
+    }
+
+    /// The same with what was read already of what is published.
+    pub(crate) fn record_in(
+        &self,
+        published: &Published<I>,
+        member: &Member<I>,
+        outcome: &Outcome,
+        now: Time,
+    ) -> Effect {
         self.meters.attempt(outcome);
         let effect = outcome::apply(member, outcome, &self.context.groups, now);
-        let published = self.published.load();
         if published.interest.outcomes {
             published.picker.on_outcome(member, &outcome.ended_at(now));
         }

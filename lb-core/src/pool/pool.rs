@@ -18,7 +18,7 @@ use crate::health::{Admission, HealthState, PoolHealth};
 use crate::hedge::{HedgeConfig, Hedger};
 use crate::instance::ServiceInstance;
 use crate::limit::QuotaHint;
-use crate::member::{Lease, Member, MemberSet, RestReason};
+use crate::member::{Lease, Member, MemberSet, RestReason, Slot};
 use crate::meters::Meters;
 use crate::random::RandomSource;
 use crate::registry::{Entries, Snapshot};
@@ -175,27 +175,27 @@ impl<I: ServiceInstance> Pool<I> {
         clock: &dyn Clock,
         random: &dyn RandomSource,
     ) -> Result<Lease<I>, NoPick> {
-        self.acquire_from(&self.home.published.load(), request, clock, random)
+        let published = self.home.published.load();
+        let candidates = Candidates::new(&published.set, request, clock, random);
+        self.acquire_from(&published, &candidates).map(|(_, lease)| lease)
     }
 
+    /// The same from a set that was read already, of which `candidates` is the view; tells also where the member sits.
     #[inline]
     pub(crate) fn acquire_from(
         &self,
         published: &Published<I>,
-        request: PickRequest<'_>,
-        clock: &dyn Clock,
-        random: &dyn RandomSource,
-    ) -> Result<Lease<I>, NoPick> {
+        candidates: &Candidates<'_, I>,
+    ) -> Result<(Slot, Lease<I>), NoPick> {
         let set = &published.set;
         if set.is_empty() {
             return Err(nobody(&published.snapshot));
         }
-        let candidates = Candidates::new(set, request, clock, random);
         let mut own_picks = 0;
         loop {
             // A strategy that keeps choosing whom it must not is helped out, so that it cannot stop a call.
             let slot = if own_picks <= set.len() {
-                published.picker.pick(&candidates)
+                published.picker.pick(candidates)
             } else {
                 candidates.any_eligible(set)
             };
@@ -211,9 +211,9 @@ impl<I: ServiceInstance> Pool<I> {
             if let Some(seat) = candidates.chosen(slot)
                 && let Some(admission) = seat.enter(candidates.lazy_now(), candidates.is_desperate())
             {
-                if let Ok(lease) = Lease::acquire(seat.member(), request.cost, candidates.lazy_now()) {
+                if let Ok(lease) = Lease::acquire(seat.member(), candidates.cost(), candidates.lazy_now()) {
                     self.started(published, &lease);
-                    return Ok(lease);
+                    return Ok((slot, lease));
                 }
                 if admission == Admission::Probe {
                     seat.state().gate().release_probe();
