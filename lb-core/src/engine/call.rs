@@ -146,18 +146,25 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                 let Taken { held, facts } = taken;
                 let (step, cause) = 'failed: {
                     let (clock, limit) = (terms.clock, terms.limit());
-                    let polled = Running::new(basis.get(), &held, &terms, why);
+                    let mut polled = Running::new(basis.get(), &held, &terms, why);
                     let mut future = pin!(f(Picked::new(terms, held)));
                     // Nobody waits for what is there at the first poll: a reference to the instance, a timer, and the
                     // box for the way of a hedge are only made for those that have to wait.
-                    let mut waiting = match poll_once(future.as_mut()).await {
-                        Poll::Ready(result) => {
-                            match polled.judge(&self, facts, &result, retry.as_deref_mut(), &mut trail) {
+                    let mut waiting = {
+                        let polled_once = poll_once(future.as_mut()).await;
+                        let failed = match &polled_once {
+                            Poll::Ready(result) => {
+                                polled.judge(&self, facts, result, retry.as_deref_mut(), &mut trail)
+                            }
+                            Poll::Pending => None,
+                        };
+                        match polled_once {
+                            Poll::Pending => polled.into_owned(),
+                            Poll::Ready(result) => match failed {
                                 None => return self.answer(retry, result),
                                 Some(step) => break 'failed (step, cause(result)),
-                            }
+                            },
                         }
-                        Poll::Pending => polled.into_owned(),
                     };
                     basis.release();
                     let future = Polled::new(future);
@@ -413,7 +420,7 @@ impl<'p, I: ServiceInstance> Running<'p, I> {
     /// The closure has returned: takes a success in. A failure is the caller's to take in.
     #[inline]
     fn judge<T, E, C: Classifier<T, E>>(
-        mut self,
+        &mut self,
         call: &Call<'_, I, C>,
         facts: Facts,
         result: &Result<T, E>,
@@ -432,7 +439,7 @@ impl<'p, I: ServiceInstance> Running<'p, I> {
 
     /// The attempt has failed; what is done about it is the caller's.
     #[cold]
-    pub(super) fn end(mut self, failure: Failure, timed_out: bool) -> Step<I> {
+    pub(super) fn end(&mut self, failure: Failure, timed_out: bool) -> Step<I> {
         self.over = true;
         let (member, now) = (Arc::clone(self.member()), self.clock.now());
         Step { member, failure, at: self.started, now, limit: self.limit, why: self.why, timed_out }

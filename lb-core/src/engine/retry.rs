@@ -208,7 +208,7 @@ impl<'a, I: ServiceInstance, C> Retry<'a, I, C> {
     }
 
     /// Takes an attempt in that failed while another one is still running.
-    pub(super) fn take_in(&mut self, running: Running<'_, I>, failure: Failure, timed_out: bool) {
+    pub(super) fn take_in(&mut self, mut running: Running<'_, I>, failure: Failure, timed_out: bool) {
         let step = running.end(failure, timed_out);
         self.record(&step);
         if let Some(plan) = &mut self.plan {
