@@ -258,7 +258,9 @@ pub(crate) fn error_of(error: &RedisError, after: Duration) -> ConnectionError {
     match Trouble::of(error) {
         Trouble::Timeout => ConnectionError::Timeout { after },
         Trouble::Lost => ConnectionError::Lost { problem: error.to_string() },
-        Trouble::NotMaster | Trouble::NotReady => ConnectionError::NotReady { problem: error.to_string() },
+        Trouble::NotMaster | Trouble::NotReady | Trouble::Elsewhere => {
+            ConnectionError::NotReady { problem: error.to_string() }
+        }
         Trouble::NoScript | Trouble::Refused => ConnectionError::Refused { problem: error.to_string() },
     }
 }

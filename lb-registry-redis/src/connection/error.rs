@@ -39,7 +39,7 @@ pub enum ConnectionError {
         /// What was seen.
         problem: String,
     },
-    /// The server is not ready to serve: it loads its data, is a replica, or its Cluster is down.
+    /// The server is not ready to serve: it loads its data, is a replica, or its Cluster is down or moves slots.
     #[error("Redis cannot serve now: {problem}")]
     NotReady {
         /// The server's words.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::address::Topology;
 use super::dial::{Dial, error_of};
 use super::error::ConnectionError;
-use super::session::{Request, Session};
+use super::session::{Request, Session, Transaction};
 use super::supervisor::{Complaint, Supervisor};
 use super::verdict::{Trouble, Verdict};
 use crate::scripts::Call;
@@ -102,9 +102,17 @@ impl Link {
         self.send(&Request::Pipeline(pipeline)).await.map_err(|(error, _)| error)
     }
 
+    /// The same in one step of the server.
+    pub(crate) async fn transaction(&self, transaction: &Transaction) -> Result<Value, ConnectionError> {
+        self.send(&Request::Transaction(transaction)).await.map_err(|(error, _)| error)
+    }
+
     /// The same, where the answer is so long that other commands must not wait for it, nor it for their time: over a
     /// connection of its own, with [`LONG`] times as long.
-    pub(crate) async fn pipeline_apart(&self, pipeline: &Pipeline) -> Result<Value, ConnectionError> {
+    pub(crate) async fn transaction_apart(
+        &self,
+        transaction: &Transaction,
+    ) -> Result<Value, ConnectionError> {
         let session = self.session(Instant::now() + self.0.dial.timeouts.command).await?;
         let dial = self.0.dial.patient(LONG);
         let _apart = Apart::new(&self.0.apart);
@@ -117,7 +125,7 @@ impl Link {
                 (None, _) => return Err(ConnectionError::NotConnected { last: None }),
             };
             let after = dial.timeouts.command;
-            match timeout(after, apart.send(&Request::Pipeline(pipeline))).await {
+            match timeout(after, apart.send(&Request::Transaction(transaction))).await {
                 Ok(answer) => answer.map_err(|error| error_of(&error, after)),
                 Err(_) => Err(ConnectionError::Timeout { after }),
             }

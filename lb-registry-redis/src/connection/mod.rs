@@ -18,3 +18,4 @@ pub(crate) use dial::Dial;
 pub use dial::{Timeouts, Tls};
 pub use error::{AddressError, ConnectionError};
 pub(crate) use link::{Connected, LONG, Link};
+pub(crate) use session::Transaction;

@@ -13,6 +13,8 @@ pub(crate) enum Trouble {
     NotMaster,
     /// The server will serve later.
     NotReady,
+    /// Another node of the Cluster has what was asked for.
+    Elsewhere,
     /// The server does not know the script.
     NoScript,
     /// The server understood, and refused.
@@ -36,14 +38,28 @@ impl Trouble {
         }
         match error.kind() {
             ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => Self::Lost,
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::NotMaster,
-            ErrorKind::Server(ServerErrorKind::NoScript) => Self::NoScript,
-            ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::TryAgain,
-            ) => Self::NotReady,
+            // A transaction is refused for what the first of its commands is refused for.
+            ErrorKind::Server(ServerErrorKind::ExecAbort) => {
+                let causes = error.clone().into_server_errors();
+                let cause = causes.as_deref().and_then(|causes| causes.first()?.1.kind());
+                cause.map_or(Self::Refused, Self::said)
+            }
+            ErrorKind::Server(kind) => Self::said(kind),
+            _ => Self::Refused,
+        }
+    }
+
+    /// What the server said.
+    fn said(kind: ServerErrorKind) -> Self {
+        match kind {
+            ServerErrorKind::ReadOnly => Self::NotMaster,
+            ServerErrorKind::NoScript => Self::NoScript,
+            ServerErrorKind::Moved => Self::Elsewhere,
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::Ask
+            | ServerErrorKind::TryAgain => Self::NotReady,
             _ => Self::Refused,
         }
     }
@@ -53,7 +69,7 @@ impl Trouble {
         match self {
             Self::Timeout if timeouts < TIMEOUTS => Verdict::Keep,
             Self::Timeout | Self::Lost | Self::NotMaster => Verdict::Replace,
-            Self::NotReady | Self::NoScript | Self::Refused => Verdict::Keep,
+            Self::NotReady | Self::Elsewhere | Self::NoScript | Self::Refused => Verdict::Keep,
         }
     }
 }
@@ -68,7 +84,7 @@ mod tests {
         assert_eq!(Trouble::Timeout.verdict(2), Verdict::Replace);
         assert_eq!(Trouble::Lost.verdict(0), Verdict::Replace);
         assert_eq!(Trouble::NotMaster.verdict(0), Verdict::Replace);
-        for kept in [Trouble::NotReady, Trouble::NoScript, Trouble::Refused] {
+        for kept in [Trouble::NotReady, Trouble::Elsewhere, Trouble::NoScript, Trouble::Refused] {
             assert_eq!(kept.verdict(9), Verdict::Keep, "{kept:?}");
         }
         let io = |kind: std::io::ErrorKind| Trouble::of(&RedisError::from(std::io::Error::from(kind)));

@@ -5,7 +5,7 @@
 
 use redis::Value;
 
-use crate::connection::{ConnectionError, Link};
+use crate::connection::{ConnectionError, Link, Transaction};
 use crate::keys::ServiceKeys;
 
 /// A service as it was at one moment.
@@ -33,15 +33,18 @@ pub(crate) async fn read(
     expired_before: u64,
     apart: bool,
 ) -> Result<Reading, ConnectionError> {
-    let mut pipeline = redis::pipe();
-    pipeline.atomic();
-    pipeline.cmd("MGET").arg(keys.version()).arg(keys.epoch()).arg(keys.config());
-    pipeline.cmd("TIME");
-    pipeline.cmd("HGETALL").arg(keys.instances());
-    pipeline.cmd("HGETALL").arg(keys.overrides());
-    pipeline.cmd("ZRANGE").arg(keys.removed()).arg(0).arg(-1).arg("WITHSCORES");
-    pipeline.cmd("ZRANGEBYSCORE").arg(keys.expiries()).arg("-inf").arg(expired_before).arg("WITHSCORES");
-    let answer = if apart { link.pipeline_apart(&pipeline).await? } else { link.pipeline(&pipeline).await? };
+    let mut commands = redis::pipe();
+    commands.atomic();
+    commands.cmd("MGET").arg(keys.version()).arg(keys.epoch()).arg(keys.config());
+    commands.cmd("TIME");
+    commands.cmd("HGETALL").arg(keys.instances());
+    commands.cmd("HGETALL").arg(keys.overrides());
+    commands.cmd("ZRANGE").arg(keys.removed()).arg(0).arg(-1).arg("WITHSCORES");
+    commands.cmd("ZRANGEBYSCORE").arg(keys.expiries()).arg("-inf").arg(expired_before).arg("WITHSCORES");
+    let mut guide = redis::cmd("EXISTS");
+    guide.arg(keys.version());
+    let all = Transaction { commands, guide };
+    let answer = if apart { link.transaction_apart(&all).await? } else { link.transaction(&all).await? };
     parse(answer).ok_or(ConnectionError::Unexpected { operation: "reading a service" })
 }
 

@@ -2,18 +2,33 @@
 
 use std::time::Duration;
 
+use lb_core::registry::Freshness;
 use lb_core::{Instance, ServiceRegistry};
 use lb_testkit::redis::{MASTER_NAME, RedisCluster, RedisOptions, RedisSentinel, RedisServer};
 
 use crate::fleet::{BACK, Fleet, TTL, builder, server_has, took};
 
 const SECOND: Duration = Duration::from_secs(1);
-const ALL: [&str; 3] = ["x", "y", "z"];
 
 fn url(redis: &RedisSentinel) -> String {
     let hosts: Vec<_> =
         redis.sentinel_urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
     format!("redis+sentinel://{}/{MASTER_NAME}", hosts.join(","))
+}
+
+fn cluster_url(redis: &RedisCluster) -> String {
+    let hosts: Vec<_> = redis.nodes().iter().map(|node| node.address().to_string()).collect();
+    format!("redis+cluster://{}", hosts.join(","))
+}
+
+/// The node that has the service.
+async fn home(redis: &RedisCluster) -> &RedisServer {
+    for node in redis.nodes() {
+        if node.cli(&["EXISTS", crate::fleet::INSTANCES]).await.is_ok_and(|there| there == "1") {
+            return node;
+        }
+    }
+    panic!("no node has the service");
 }
 
 /// Registers `r` until the promoted master has it; how long that took.
@@ -85,9 +100,7 @@ async fn a_planned_failover_is_followed_and_what_is_announced_survives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_node_that_hangs_and_comes_back_is_used_again() {
     let redis = RedisCluster::start().await.unwrap();
-    let hosts: Vec<_> =
-        redis.urls().iter().map(|url| url.trim_start_matches("redis://").to_owned()).collect();
-    let fleet = Fleet::start(&format!("redis+cluster://{}", hosts.join(","))).await;
+    let fleet = Fleet::start(&cluster_url(&redis)).await;
     for node in redis.nodes() {
         node.stop();
         tokio::time::sleep(2 * SECOND).await;
@@ -96,16 +109,26 @@ async fn a_cluster_node_that_hangs_and_comes_back_is_used_again() {
     }
     took("cluster node stopped", "converged", fleet.converges("r", 5 * SECOND).await, 5 * SECOND);
     fleet.sees(&["r", "x", "y", "z"], 6 * SECOND).await;
-    assert_eq!(ALL.len(), 3);
-    let home = {
-        let mut home = None;
-        for node in redis.nodes() {
-            if node.cli(&["HLEN", crate::fleet::INSTANCES]).await.is_ok_and(|n| n.trim() == "4") {
-                home = Some(node);
-            }
-        }
-        home.expect("one node has the service")
-    };
+    fleet.end(home(&redis).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_node_that_was_dead_at_the_start_is_found_by_who_only_reads() {
+    let redis = RedisCluster::start_with(RedisOptions::new().persistent()).await.unwrap();
+    let fleet = Fleet::start(&cluster_url(&redis)).await;
+    let home = home(&redis).await;
+    home.kill9();
+    // It is connected to the two others, and whoever asks them for the service is sent to the third.
+    let reader = builder(&cluster_url(&redis)).connect().await.unwrap();
+    home.spawn().unwrap();
+    redis.wait_ready(20 * SECOND).await.unwrap();
+    let seen = lb_testkit::eventually_async("the service", 4 * SECOND, async || {
+        let seen = reader.watch("s").await.ok()?.current();
+        (seen.entries.len() == 3 && seen.freshness == Freshness::Live).then_some(())
+    });
+    let seen = seen.await.unwrap_or_else(|error| panic!("{error}: {:?}", reader.status())).1;
+    took("cluster node dead at the start", "read", seen, 4 * SECOND);
+    fleet.sees(&["x", "y", "z"], 6 * SECOND).await;
     fleet.end(home).await;
 }
 
