@@ -28,7 +28,7 @@ use super::verdict::Trouble;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// For a connection, with TLS and authentication. Default 2 s.
+    /// For a connection, with TLS and authentication; three times as long for all nodes of a Cluster. Default 2 s.
     pub connect: Duration,
     /// For one command or script. After two timeouts in a row the connection is replaced. Reading a service that
     /// takes longer is tried again over a connection of its own, with ten times as long. Default 1 s.
@@ -205,12 +205,12 @@ impl Dial {
         self.in_time(async { self.client(node)?.get_async_pubsub().await }).await
     }
 
-    /// A connection to a Cluster.
+    /// A connection to a Cluster. Who does not answer is left out, if another one does.
     pub(crate) async fn connect_cluster(
         &self,
         nodes: &[Node],
     ) -> Result<redis::cluster_async::ClusterConnection, ConnectionError> {
-        self.in_time(async {
+        within(self.timeouts.connect * ROUNDS, async {
             let infos = nodes.iter().map(|node| self.info(node)).collect::<Result<Vec<_>, _>>()?;
             let mut builder = redis::cluster::ClusterClientBuilder::new(infos)
                 .connection_timeout(self.timeouts.connect)
@@ -237,11 +237,22 @@ impl Dial {
         &self,
         connecting: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, ConnectionError> {
-        let after = self.timeouts.connect;
-        match timeout(after, connecting).await {
-            Ok(result) => result.map_err(|error| error_of(&error, after)),
-            Err(_) => Err(ConnectionError::Timeout { after }),
-        }
+        within(self.timeouts.connect, connecting).await
+    }
+}
+
+/// A Cluster takes that many times longer to connect to than a server. The client library connects to all nodes that it
+/// is given at once, and then to all that have slots; one that hangs takes the time of a connection in both. The rest is
+/// for those that answer.
+const ROUNDS: u32 = 3;
+
+async fn within<T>(
+    after: Duration,
+    connecting: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, ConnectionError> {
+    match timeout(after, connecting).await {
+        Ok(result) => result.map_err(|error| error_of(&error, after)),
+        Err(_) => Err(ConnectionError::Timeout { after }),
     }
 }
 

@@ -133,6 +133,27 @@ async fn a_cluster_node_that_was_dead_at_the_start_is_found_by_who_only_reads() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_node_that_hangs_keeps_nobody_from_the_others() {
+    let options = RedisOptions::new().config("cluster-require-full-coverage no");
+    let redis = RedisCluster::start_with(options).await.unwrap();
+    let fleet = Fleet::start(&cluster_url(&redis)).await;
+    let home = home(&redis).await;
+    let other = redis.nodes().iter().find(|node| node.port() != home.port()).unwrap();
+    other.stop();
+    let start = tokio::time::Instant::now();
+    // It is named by who connects, and has slots.
+    let late = builder(&cluster_url(&redis)).wait(20 * SECOND).connect().await.unwrap();
+    took("cluster node stopped", "connected to the others", start.elapsed(), 20 * SECOND);
+    let watch = late.watch("s").await.unwrap();
+    assert_eq!(watch.current().entries.len(), 3, "{:?}", late.status());
+    took("cluster node stopped", "converged", fleet.converges("r", 20 * SECOND).await, 20 * SECOND);
+    other.cont();
+    redis.wait_ready(20 * SECOND).await.unwrap();
+    fleet.sees(&["r", "x", "y", "z"], 6 * SECOND).await;
+    fleet.end(home).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_masters_it_is_the_promoted_one() {
     // The servers let only us do everything, so that the sentinels can be cut off and nobody else.
     let options = RedisOptions::new().user("app", "on >secret-a ~* &* +@all");

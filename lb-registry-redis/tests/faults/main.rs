@@ -13,6 +13,7 @@
 //! | planned failover | left in 4 s | `failover::a_planned_failover_is_followed_and_what_is_announced_survives` |
 //! | nodes of a Cluster stopped in turn | converged in 5 s | `failover::a_cluster_node_that_hangs_and_comes_back_is_used_again` |
 //! | node of a Cluster dead while it is connected to | read 4 s after the Cluster is whole, by who only reads, too | `failover::a_cluster_node_that_was_dead_at_the_start_is_found_by_who_only_reads` |
+//! | node of a Cluster hangs | whoever connects meanwhile is connected to the others in 6 s | `failover::a_cluster_node_that_hangs_keeps_nobody_from_the_others` |
 //! | server stopped for longer than a time-to-live | stale in 6 s; converged in 3 s; nobody taken for dead | `connections::a_stopped_server_is_waited_for_and_nobody_is_taken_for_dead` |
 //! | black hole, both ways or one | stale in 6 s; converged in 3 s | `connections::connections_into_a_black_hole_are_replaced`, `…::a_way_that_is_open_in_one_direction_only_is_no_way` |
 //! | connections reset, or killed | converged in 2 s | `connections::reset_connections_are_made_anew`, `…::killed_connections_are_made_anew` |
