@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lb_core::registry::Freshness;
 use lb_core::{Instance, ServiceRegistry};
+use lb_registry_redis::RedisRegistry;
 use lb_testkit::redis::{MASTER_NAME, RedisCluster, RedisOptions, RedisSentinel, RedisServer};
 
 use crate::fleet::{BACK, Fleet, TTL, builder, server_has, took};
@@ -29,6 +30,15 @@ async fn home(redis: &RedisCluster) -> &RedisServer {
         }
     }
     panic!("no node has the service");
+}
+
+/// Waits until `reader` knows the three that are announced; how long that took.
+async fn is_read_by(reader: &RedisRegistry<Instance>, bound: Duration) -> Duration {
+    let read = lb_testkit::eventually_async("the service", bound, async || {
+        let seen = reader.watch("s").await.ok()?.current();
+        (seen.entries.len() == 3 && seen.freshness == Freshness::Live).then_some(())
+    });
+    read.await.unwrap_or_else(|error| panic!("{error}: {:?}", reader.status())).1
 }
 
 /// Registers `r` until the promoted master has it; how long that took.
@@ -122,11 +132,7 @@ async fn a_cluster_node_that_was_dead_at_the_start_is_found_by_who_only_reads() 
     let reader = builder(&cluster_url(&redis)).connect().await.unwrap();
     home.spawn().unwrap();
     redis.wait_ready(20 * SECOND).await.unwrap();
-    let seen = lb_testkit::eventually_async("the service", 4 * SECOND, async || {
-        let seen = reader.watch("s").await.ok()?.current();
-        (seen.entries.len() == 3 && seen.freshness == Freshness::Live).then_some(())
-    });
-    let seen = seen.await.unwrap_or_else(|error| panic!("{error}: {:?}", reader.status())).1;
+    let seen = is_read_by(&reader, 4 * SECOND).await;
     took("cluster node dead at the start", "read", seen, 4 * SECOND);
     fleet.sees(&["x", "y", "z"], 6 * SECOND).await;
     fleet.end(home).await;
@@ -144,13 +150,56 @@ async fn a_cluster_node_that_hangs_keeps_nobody_from_the_others() {
     // It is named by who connects, and has slots.
     let late = builder(&cluster_url(&redis)).wait(20 * SECOND).connect().await.unwrap();
     took("cluster node stopped", "connected to the others", start.elapsed(), 20 * SECOND);
-    let watch = late.watch("s").await.unwrap();
-    assert_eq!(watch.current().entries.len(), 3, "{:?}", late.status());
+    is_read_by(&late, 20 * SECOND).await;
     took("cluster node stopped", "converged", fleet.converges("r", 20 * SECOND).await, 20 * SECOND);
     other.cont();
     redis.wait_ready(20 * SECOND).await.unwrap();
     fleet.sees(&["r", "x", "y", "z"], 6 * SECOND).await;
     fleet.end(home).await;
+}
+
+/// A Cluster in which the master that has the service has a replica, and that master.
+async fn replicated() -> (RedisCluster, Fleet, usize) {
+    let mut redis = RedisCluster::start().await.unwrap();
+    let url = cluster_url(&redis);
+    let slot = redis.nodes()[0].cli(&["CLUSTER", "KEYSLOT", crate::fleet::INSTANCES]).await.unwrap();
+    let home = slot.trim().parse::<usize>().unwrap() * redis.nodes().len() / 16_384;
+    redis.add_replica(home).await.unwrap();
+    // Nobody is told of the replica but by the Cluster.
+    let fleet = Fleet::start(&url).await;
+    (redis, fleet, home)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_master_in_a_cluster_is_left_for_the_promoted_one() {
+    let (redis, fleet, home) = replicated().await;
+    redis.nodes()[home].kill9();
+    let (new, promoted) = redis.promoted(60 * SECOND).await.unwrap();
+    println!("kill -9 master in a Cluster: promoted after {promoted:.0?}");
+    took("kill -9 master in a Cluster", "converged", fleet.converges("r", 20 * SECOND).await, 20 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    fleet.end(new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_hangs_in_a_cluster_is_left_for_the_promoted_one() {
+    let (redis, fleet, home) = replicated().await;
+    redis.nodes()[home].stop();
+    let (new, promoted) = redis.promoted(60 * SECOND).await.unwrap();
+    println!("master in a Cluster stopped: promoted after {promoted:.0?}");
+    took("master in a Cluster stopped", "converged", fleet.converges("r", 20 * SECOND).await, 20 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    fleet.end(new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_failover_in_a_cluster_is_followed() {
+    let (redis, fleet, _) = replicated().await;
+    // The old one is still there, and sends to the new one whoever asks it.
+    let new = redis.failover().await.unwrap();
+    took("planned failover in a Cluster", "converged", fleet.converges("r", 20 * SECOND).await, 20 * SECOND);
+    server_has(new, &["r", "x", "y", "z"], BACK).await;
+    fleet.end(new).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

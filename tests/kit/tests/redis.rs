@@ -76,3 +76,18 @@ async fn a_cluster_serves_all_slots() -> Result<()> {
     assert_eq!(node.cli(&["-c", "GET", "a"]).await?, "1");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_cluster_promotes_a_replica() -> Result<()> {
+    let mut cluster = RedisCluster::start().await?;
+    // It has the slots of `a`.
+    let master = 2;
+    cluster.add_replica(master).await?;
+    cluster.nodes()[master].cli(&["SET", "a", "1"]).await?;
+    cluster.nodes()[master].cli(&["WAIT", "1", "9000"]).await?;
+    cluster.nodes()[master].kill9();
+    let (new, took) = cluster.promoted(Duration::from_secs(60)).await?;
+    println!("promoted after {took:?}");
+    assert_eq!(new.cli(&["GET", "a"]).await?, "1");
+    Ok(())
+}

@@ -1,5 +1,5 @@
 //! Redis servers: [`RedisServer`] stands alone, [`RedisSentinel`] is a master with replicas and three sentinels,
-//! [`RedisCluster`] is three masters that share the slots.
+//! [`RedisCluster`] is three masters that share the slots, and replicas where they are wanted.
 //!
 //! ```no_run
 //! # async fn example() -> lb_testkit::Result<()> {
