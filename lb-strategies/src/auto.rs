@@ -9,7 +9,9 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, float, scan};
+use crate::load::{
+    Average, DEFAULT_DECAY, Drawn, Learner, Memory, Reach, Track, decay_in_range, float, scan,
+};
 use crate::params::in_range;
 
 /// The least loaded of those that would answer about as fast as the fastest: the strategy for those who do not want to
@@ -214,7 +216,10 @@ impl<I> AutoPicker<I> {
     }
 
     fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
+        let mut drawn = Drawn::new(&self.learner.set)?;
+        if !self.learner.urn.draw(&mut drawn, candidates, self.reach.draws()) {
+            return None;
+        }
         let mut best = drawn.first();
         let mut seen = self.look(candidates, candidates.seat(best)?, usual);
         for slot in &drawn.as_slice()[1..] {

@@ -6,7 +6,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{DEFAULT_DECAY, Learner, Memory, Reach, Track, float, scan};
+use crate::load::{DEFAULT_DECAY, Drawn, Learner, Memory, Reach, Track, float, scan};
 use crate::params::in_range;
 
 /// The member with the fewest requests in flight for its weight.
@@ -176,7 +176,10 @@ impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
                 },
             );
         }
-        let drawn = self.learner.urn.draw(candidates, reach.draws())?;
+        let mut drawn = Drawn::new(&self.learner.set)?;
+        if !self.learner.urn.draw(&mut drawn, candidates, reach.draws()) {
+            return None;
+        }
         let mut best = (drawn.first(), self.load(candidates, candidates.seat(drawn.first())?));
         for slot in &drawn.as_slice()[1..] {
             let load = self.load(candidates, candidates.seat(*slot)?);

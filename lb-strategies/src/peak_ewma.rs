@@ -9,7 +9,9 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, float, scan};
+use crate::load::{
+    Average, DEFAULT_DECAY, Drawn, Learner, Memory, Reach, Track, decay_in_range, float, scan,
+};
 
 /// The member with the least `latency · (in flight + 1)`, where the latency is a moving average that jumps up to every
 /// slow answer and forgets it slowly: Finagle's Peak EWMA, with what has been learned since.
@@ -173,7 +175,10 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
                 },
             )?
         } else {
-            let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
+            let mut drawn = Drawn::new(&self.learner.set)?;
+            if !self.learner.urn.draw(&mut drawn, candidates, self.reach.draws()) {
+                return None;
+            }
             let mut best = (drawn.first(), f64::INFINITY);
             for slot in drawn.as_slice() {
                 let seen = self.look(candidates, candidates.seat(*slot)?, usual);

@@ -10,9 +10,9 @@ use crate::health::{Counts, Gate, Track};
 use crate::limit::QuotaGroup;
 use crate::time::nanos;
 
-/// What every request reads and writes, on a cache line of its own: the counters, the way to a strategy's notes, and then
-/// the gate, which begins with its flags. In this order, because the one that the compiler chooses puts the flags on a
-/// second line; among many members each line is a cache miss.
+/// What every request reads and writes, on a cache line of its own: the counters, and then the gate, which begins with its
+/// flags. In this order, because the one that the compiler chooses puts the flags on a second line; among many members
+/// each line is a cache miss.
 ///
 /// In flight = started − finished: two counters that only grow serve for both the number in flight and the total, at
 /// one atomic addition per end of a request.
@@ -21,14 +21,20 @@ use crate::time::nanos;
 struct Hot {
     started: AtomicU64,
     finished: AtomicU64,
-    ext: Extensions,
     gate: Gate,
 }
+
+/// See [`MemberState::notes`].
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Notes([AtomicU64; 8]);
 
 /// What is known of one instance. Kept under its id; survives changes of the set and of the instance itself.
 #[derive(Debug)]
 pub struct MemberState {
     hot: Hot,
+    notes: Notes,
+    ext: Extensions,
     id: Arc<str>,
     token: u64,
     failures: [AtomicU64; FailureKind::ALL.len()],
@@ -47,6 +53,8 @@ impl MemberState {
     pub(crate) fn new(id: Arc<str>, token: u64) -> Self {
         Self {
             hot: Hot::default(),
+            notes: Notes::default(),
+            ext: Extensions::default(),
             id,
             token,
             failures: Default::default(),
@@ -111,7 +119,17 @@ impl MemberState {
     /// A strategy's own notes on this instance, made by `T::default()` the first time. Takes no lock.
     #[inline]
     pub fn ext<T: Default + Send + Sync + 'static>(&self) -> &T {
-        self.hot.ext.get()
+        self.ext.get()
+    }
+
+    /// Eight words for notes, a cache line of their own beside the counters; all 0 at first. Where members are many
+    /// each step on the way to notes is a cache miss, and to these there is none.
+    ///
+    /// They are one for all: the strategies of `lb-strategies` that go by load share them. Those of others keep their
+    /// notes in [`ext`](Self::ext), where each type has its own.
+    #[inline]
+    pub fn notes(&self) -> &[AtomicU64; 8] {
+        &self.notes.0
     }
 
     /// What picks and successes look at.

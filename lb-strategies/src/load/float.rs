@@ -1,20 +1,21 @@
 //! A number that many threads read and some write: [`Float`].
 
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An `f64` in an atomic, 0 at first. Two that write at the same instant may lose one of the two: it holds statistics.
-#[derive(Default)]
-pub(crate) struct Float(AtomicU64);
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Float<A = AtomicU64>(pub(crate) A);
 
-impl Float {
+impl<A: Borrow<AtomicU64>> Float<A> {
     #[inline]
     pub(crate) fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
+        f64::from_bits(self.0.borrow().load(Ordering::Relaxed))
     }
 
     #[inline]
     pub(crate) fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
+        self.0.borrow().store(value.to_bits(), Ordering::Relaxed);
     }
 }
 

@@ -15,3 +15,4 @@ pub(crate) use learner::Learner;
 pub(crate) use reach::Reach;
 pub(crate) use scan::scan;
 pub(crate) use track::{Average, DEFAULT_DECAY, Memory, Track, decay_in_range};
+pub(crate) use urn::Drawn;

@@ -92,32 +92,41 @@ pub(crate) enum Average {
     Peak,
 }
 
-/// What strategies that learn note of a member. Lives in the member, and so survives changes of the set and of the
-/// strategy; all strategies of this crate share it. One cache line. Durations are in nanoseconds.
-#[derive(Default)]
-#[repr(align(64))]
-pub(crate) struct Track {
+/// What strategies that learn note of a member. Lives in the member ([`MemberState::notes`]), and so survives changes of the
+/// set and of the strategy; all strategies of this crate share it. Durations are in nanoseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Track<'a> {
     /// Averages of the latency of what worked; 0: nothing known.
-    mean: Float,
-    peak: Float,
+    mean: Float<&'a AtomicU64>,
+    peak: Float<&'a AtomicU64>,
     /// What was in flight besides when those ended from which the mean comes.
-    crowd: Float,
+    crowd: Float<&'a AtomicU64>,
     /// Which part of the requests fails, of late.
-    failing: Float,
+    failing: Float<&'a AtomicU64>,
     /// What a failure costs.
-    penalty: Float,
+    penalty: Float<&'a AtomicU64>,
     /// When the last request ended.
-    at: AtomicU64,
+    at: &'a AtomicU64,
     /// Since when nothing has ended, if something runs: the oldest running request is at least that old.
-    quiet_since: AtomicU64,
+    quiet_since: &'a AtomicU64,
     /// How many requests have ended, counted like [`MemberState::started`](lb_core::member::MemberState::started).
-    ended: AtomicU64,
+    ended: &'a AtomicU64,
 }
 
-impl Track {
+impl<'a> Track<'a> {
     #[inline]
-    pub(crate) fn of(member: &MemberState) -> &Self {
-        member.ext()
+    pub(crate) fn of(member: &'a MemberState) -> Self {
+        let [mean, peak, crowd, failing, penalty, at, quiet_since, ended] = member.notes();
+        Self {
+            mean: Float(mean),
+            peak: Float(peak),
+            crowd: Float(crowd),
+            failing: Float(failing),
+            penalty: Float(penalty),
+            at,
+            quiet_since,
+            ended,
+        }
     }
 
     /// Whether there is any sample of what works.

@@ -4,7 +4,7 @@ use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker
 
 use super::Prequal;
 use super::rule::{Seen, better, threshold};
-use crate::load::{Average, Learner, Memory, Reach, Track, float, scan};
+use crate::load::{Average, Drawn, Learner, Memory, Reach, Track, float, scan};
 
 /// How many requests a failure per success counts as, for each in flight.
 const FAILURE: f64 = 10.0;
@@ -77,7 +77,10 @@ impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
             )?
         } else {
             let hot = self.learner.fleet.hot();
-            let drawn = self.learner.urn.draw(candidates, self.reach.draws())?;
+            let mut drawn = Drawn::new(&self.learner.set)?;
+            if !self.learner.urn.draw(&mut drawn, candidates, self.reach.draws()) {
+                return None;
+            }
             let mut best = (drawn.first(), self.look(candidates, candidates.seat(drawn.first())?, usual));
             for slot in &drawn.as_slice()[1..] {
                 let seen = self.look(candidates, candidates.seat(*slot)?, usual);
