@@ -40,9 +40,9 @@ impl LoadFactor {
 /// flight, counting the one that is placed, no member of n gets one that would lift it above ⌈c · m / n⌉; by weight,
 /// ⌈c · m · w / W⌉.
 ///
-/// Among up to 32 members m is exact. Among more it is known from looks that are up to k = ⌈n/32⌉ picks old, and is then
+/// Among up to 32 members m is exact. Among more it is known from looks that are up to k = ⌈n/24⌉ picks old, and is then
 /// never taken to be more than m + e, where e is how many requests have ended during the last k picks: the bound is
-/// ⌈c · (m + e) / n⌉. While about as many end as begin e is about n/32, which lifts the bound by one request at most; by
+/// ⌈c · (m + e) / n⌉. While about as many end as begin e is about n/24, which lifts the bound by one request at most; by
 /// more only while more than n/c requests end within k picks. The picks are those of one thread: threads that pick at the
 /// same instant may each fill the last place.
 #[derive(Debug)]
@@ -77,13 +77,15 @@ impl Limit {
     }
 }
 
-/// How many members a pick looks at.
-const LOOKS: usize = 32;
+/// Up to how many members a pick looks at all of them.
+const FEW: usize = 32;
+/// At how many it looks otherwise.
+const LOOKS: usize = 24;
 
 /// How many requests are in flight on all members together. Nobody keeps that number, because it would be one more
 /// line that all threads write. Among up to 32 members they are added up each time, which is exact. Among more, each pick
-/// looks at 32 of them in turn, so that what is known of a member is at most n/32 picks old: about the time in which one
-/// in 32 members got a request.
+/// looks at 24 of them in turn, so that what is known of a member is at most n/24 picks old: about the time in which one
+/// in 24 members got a request.
 #[derive(Debug)]
 struct Loads<I> {
     set: MemberSet<I>,
@@ -95,7 +97,7 @@ struct Loads<I> {
 
 impl<I> Loads<I> {
     fn new(set: &MemberSet<I>) -> Self {
-        let known = if set.len() > LOOKS { set.len() } else { 0 };
+        let known = if set.len() > FEW { set.len() } else { 0 };
         let loads = Self {
             set: set.clone(),
             seen: (0..known).map(|_| AtomicU64::new(0)).collect(),
@@ -109,10 +111,11 @@ impl<I> Loads<I> {
         if self.seen.is_empty() {
             return self.set.iter().map(|(_, member)| member.in_flight()).sum();
         }
-        let from = self.turn.1.fetch_add(LOOKS, Ordering::Relaxed);
-        for i in 0..LOOKS {
-            self.look_at(from.wrapping_add(i) % self.seen.len());
-        }
+        let from = self.turn.1.fetch_add(LOOKS, Ordering::Relaxed) % self.seen.len();
+        // There are more members than looks, so it comes by the end once at most.
+        let before_the_end = LOOKS.min(self.seen.len() - from);
+        (from..from + before_the_end).for_each(|position| self.look_at(position));
+        (0..LOOKS - before_the_end).for_each(|position| self.look_at(position));
         // A thread between its two additions may make the sum fall short for a moment, even below zero.
         self.turn.0.load(Ordering::Relaxed).max(0) as u64
     }
@@ -120,8 +123,11 @@ impl<I> Loads<I> {
     fn look_at(&self, position: usize) {
         let seat = self.set.slot(position).and_then(|slot| self.set.seat(slot));
         let now = seat.map_or(0, Seat::in_flight);
-        let before = self.seen[position].swap(now, Ordering::Relaxed);
-        if now != before {
+        let seen = &self.seen[position];
+        // Most have what they had, and need not be written.
+        if seen.load(Ordering::Relaxed) != now {
+            // Another thread may have been here meanwhile: what counts is the difference to what it left.
+            let before = seen.swap(now, Ordering::Relaxed);
             self.turn.0.fetch_add(now as i64 - before as i64, Ordering::Relaxed);
         }
     }

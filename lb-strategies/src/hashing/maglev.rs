@@ -108,7 +108,7 @@ impl Maglev {
     /// eligible member has room (because others, which have, are not eligible), the least loaded one is taken.
     ///
     /// The requests in flight are those of this process. Among up to 32 members their number is exact; among more it is
-    /// at most n/32 picks old, so that a member can be a little above its bound just after the load has fallen. A pick
+    /// at most n/24 picks old, so that a member can be a little above its bound just after the load has fallen. A pick
     /// looks at up to 32 more members for it.
     ///
     /// Source: Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with Bounded Loads" (arXiv:1608.01350); the random

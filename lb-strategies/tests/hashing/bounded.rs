@@ -75,7 +75,7 @@ fn if_nobody_has_room_the_least_loaded_is_taken() {
     }
 }
 
-/// Among many members the bound counts those that have ended during the last ⌈n/32⌉ picks, too, and nothing else.
+/// Among many members the bound counts those that have ended during the last ⌈n/24⌉ picks, too, and nothing else.
 #[test]
 fn among_many_members_the_bound_is_that_of_a_moment_ago() {
     for (n, strategies) in [(200, bounded(1.25)), (40, bounded(1.0))] {
@@ -93,7 +93,7 @@ fn among_many_members_the_bound_is_that_of_a_moment_ago() {
                 let in_flight = lease.member().in_flight();
                 leases.push(lease);
                 let total = ended[i];
-                let recent = total - ended[i.saturating_sub(n.div_ceil(32))];
+                let recent = total - ended[i.saturating_sub(n.div_ceil(24))];
                 let bound = cap(factor, leases.len() + recent, 1, n as u32);
                 assert!(in_flight <= bound, "{name}, pick {i}: {in_flight} of {bound}, {recent} have ended");
                 full += usize::from(in_flight == bound);
