@@ -95,56 +95,78 @@ pub(crate) enum Average {
 /// What strategies that learn note of a member. Lives in the member ([`MemberState::notes`]), and so survives changes of the
 /// set and of the strategy; all strategies of this crate share it. Durations are in nanoseconds.
 #[derive(Clone, Copy)]
-pub(crate) struct Track<'a> {
-    /// Averages of the latency of what worked; 0: nothing known.
-    mean: Float<&'a AtomicU64>,
-    peak: Float<&'a AtomicU64>,
-    /// What was in flight besides when those ended from which the mean comes.
-    crowd: Float<&'a AtomicU64>,
-    /// Which part of the requests fails, of late.
-    failing: Float<&'a AtomicU64>,
-    /// What a failure costs.
-    penalty: Float<&'a AtomicU64>,
-    /// When the last request ended.
-    at: &'a AtomicU64,
-    /// Since when nothing has ended, if something runs: the oldest running request is at least that old.
-    quiet_since: &'a AtomicU64,
-    /// How many requests have ended, counted like [`MemberState::started`](lb_core::member::MemberState::started).
-    ended: &'a AtomicU64,
-}
+pub(crate) struct Track<'a>(&'a [AtomicU64; 8]);
 
 impl<'a> Track<'a> {
     #[inline]
     pub(crate) fn of(member: &'a MemberState) -> Self {
-        let [mean, peak, crowd, failing, penalty, at, quiet_since, ended] = member.notes();
-        Self {
-            mean: Float(mean),
-            peak: Float(peak),
-            crowd: Float(crowd),
-            failing: Float(failing),
-            penalty: Float(penalty),
-            at,
-            quiet_since,
-            ended,
-        }
+        Self(member.notes())
+    }
+
+    /// The average of the latency of what worked; 0: nothing known.
+    #[inline]
+    fn mean(self) -> Float<&'a AtomicU64> {
+        Float(&self.0[0])
+    }
+
+    /// The same that [jumps up](Average::Peak).
+    #[inline]
+    fn peak(self) -> Float<&'a AtomicU64> {
+        Float(&self.0[1])
+    }
+
+    /// What was in flight besides when those ended from which the mean comes.
+    #[inline]
+    fn crowd_seen(self) -> Float<&'a AtomicU64> {
+        Float(&self.0[2])
+    }
+
+    /// Which part of the requests fails, of late.
+    #[inline]
+    fn failing(self) -> Float<&'a AtomicU64> {
+        Float(&self.0[3])
+    }
+
+    /// What a failure costs.
+    #[inline]
+    fn penalty(self) -> Float<&'a AtomicU64> {
+        Float(&self.0[4])
+    }
+
+    /// When the last request ended.
+    #[inline]
+    fn at(self) -> &'a AtomicU64 {
+        &self.0[5]
+    }
+
+    /// Since when nothing has ended, if something runs: the oldest running request is at least that old.
+    #[inline]
+    fn quiet_since(self) -> &'a AtomicU64 {
+        &self.0[6]
+    }
+
+    /// How many requests have ended, counted like [`MemberState::started`](lb_core::member::MemberState::started).
+    #[inline]
+    fn ended(self) -> &'a AtomicU64 {
+        &self.0[7]
     }
 
     /// Whether there is any sample of what works.
     #[inline]
-    pub(crate) fn is_known(&self) -> bool {
-        self.mean.get() > 0.0
+    pub(crate) fn is_known(self) -> bool {
+        self.mean().get() > 0.0
     }
 
     /// Among how many requests the mean latency is shared out: those that ran besides, each counting as `scale`, and
     /// [`MARGIN`].
     #[inline]
-    pub(crate) fn crowd(&self, scale: f64) -> f64 {
-        MARGIN + self.crowd.get() * scale
+    pub(crate) fn crowd(self, scale: f64) -> f64 {
+        MARGIN + self.crowd_seen().get() * scale
     }
 
     /// The mean latency, and whether the member does what it should.
-    pub(crate) fn mean_if_sound(&self) -> Option<f64> {
-        (self.is_known() && self.failing.get() <= NOISE).then(|| self.mean.get())
+    pub(crate) fn mean_if_sound(self) -> Option<f64> {
+        (self.is_known() && self.failing().get() <= NOISE).then(|| self.mean().get())
     }
 
     /// How long a request that ran alone would take that begins now: the average, which returns to what is `usual`
@@ -152,7 +174,7 @@ impl<'a> Track<'a> {
     /// So one that hangs is seen before it answers.
     #[inline]
     pub(crate) fn latency(
-        &self,
+        self,
         member: &MemberState,
         in_flight: u64,
         average: Average,
@@ -161,8 +183,8 @@ impl<'a> Track<'a> {
         memory: Memory,
     ) -> f64 {
         let learned = match average {
-            Average::Mean => self.mean.get(),
-            Average::Peak => self.peak.get(),
+            Average::Mean => self.mean().get(),
+            Average::Peak => self.peak().get(),
         };
         let believed = if learned <= 0.0 {
             if in_flight == 0 { usual } else { usual * UNPROVEN }
@@ -174,7 +196,7 @@ impl<'a> Track<'a> {
         if in_flight == 0 {
             return believed;
         }
-        let since = self.quiet_since.load(Ordering::Relaxed);
+        let since = self.quiet_since().load(Ordering::Relaxed);
         let silence = float(now.as_nanos().saturating_sub(since));
         // Who holds answers in flight whose requests have ended is not silent; nor is who was not watched until now.
         if silence > believed && since != 0 && self.has_running(member) { silence } else { believed }
@@ -182,26 +204,26 @@ impl<'a> Track<'a> {
 
     /// How many requests there are besides one that ends now. Whoever tells of an end may still hold what it picked, or not;
     /// and others hold theirs for longer than their requests run (streams).
-    pub(crate) fn others(&self, member: &MemberState) -> u64 {
-        let running = member.started().saturating_sub(self.ended.load(Ordering::Relaxed));
+    pub(crate) fn others(self, member: &MemberState) -> u64 {
+        let running = member.started().saturating_sub(self.ended().load(Ordering::Relaxed));
         let held = member.in_flight();
         if held >= running { held.saturating_sub(1) } else { held }
     }
 
-    fn has_running(&self, member: &MemberState) -> bool {
-        member.started() > self.ended.load(Ordering::Relaxed)
+    fn has_running(self, member: &MemberState) -> bool {
+        member.started() > self.ended().load(Ordering::Relaxed)
     }
 
     /// Whether more requests fail than is chance, or have until a while ago.
     #[inline]
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing.get() > NOISE
+    pub(crate) fn is_failing(self) -> bool {
+        self.failing().get() > NOISE
     }
 
     /// How many failures there are to one success; 0 while they are few enough to be chance.
     #[inline]
-    pub(crate) fn odds(&self, now: Time, memory: Memory) -> f64 {
-        let failing = self.failing.get();
+    pub(crate) fn odds(self, now: Time, memory: Memory) -> f64 {
+        let failing = self.failing().get();
         if failing <= NOISE {
             return 0.0;
         }
@@ -211,29 +233,29 @@ impl<'a> Track<'a> {
 
     /// So much in flight, where failures count as requests in flight, too.
     #[inline]
-    pub(crate) fn burden(&self, busy: f64, now: Time, memory: Memory) -> f64 {
+    pub(crate) fn burden(self, busy: f64, now: Time, memory: Memory) -> f64 {
         if self.is_failing() { (busy + 1.0) * (1.0 + FAILURE * self.odds(now, memory)) - 1.0 } else { busy }
     }
 
     /// What the failures before a success cost, to be expected.
     #[inline]
-    pub(crate) fn trouble(&self, now: Time, memory: Memory) -> f64 {
+    pub(crate) fn trouble(self, now: Time, memory: Memory) -> f64 {
         let odds = self.odds(now, memory);
-        if odds > 0.0 { odds * self.penalty.get() } else { 0.0 }
+        if odds > 0.0 { odds * self.penalty().get() } else { 0.0 }
     }
 
     /// How long ago the last request ended, in nanoseconds.
     #[inline]
-    fn age(&self, now: Time) -> f64 {
-        float(now.as_nanos().saturating_sub(self.at.load(Ordering::Relaxed)))
+    fn age(self, now: Time) -> f64 {
+        float(now.as_nanos().saturating_sub(self.at().load(Ordering::Relaxed)))
     }
 
     /// A request is about to begin on a member that has none: its silence begins with it.
     #[inline]
-    pub(crate) fn begin(&self, member: &MemberState, now: Time) {
-        self.quiet_since.store(now.as_nanos(), Ordering::Relaxed);
+    pub(crate) fn begin(self, member: &MemberState, now: Time) {
+        self.quiet_since().store(now.as_nanos(), Ordering::Relaxed);
         // Requests whose end nobody told are over, too.
-        self.ended.store(member.started(), Ordering::Relaxed);
+        self.ended().store(member.started(), Ordering::Relaxed);
     }
 
     /// Learns from an outcome; returns how many requests had ended before. `others` is what is in flight besides, and
@@ -241,46 +263,46 @@ impl<'a> Track<'a> {
     ///
     /// The part of failures rises by more the higher it is: from nothing a single failure makes it 6 %, eight in a row
     /// make it 90 %.
-    pub(crate) fn observe(&self, outcome: &Outcome, others: u64, usual: f64, memory: Memory) -> u64 {
+    pub(crate) fn observe(self, outcome: &Outcome, others: u64, usual: f64, memory: Memory) -> u64 {
         let left = memory.left(self.age(outcome.at));
-        let failing = self.failing.get() * left;
+        let failing = self.failing().get() * left;
         let elapsed = nanos(outcome.elapsed).max(1.0);
         if outcome.is_success() {
             self.take_in(elapsed, others, left);
-            self.failing.set(if failing < NOISE / 100.0 { 0.0 } else { failing * (1.0 - SUCCESS_STEP) });
+            self.failing().set(if failing < NOISE / 100.0 { 0.0 } else { failing * (1.0 - SUCCESS_STEP) });
         } else if outcome.is_lower_bound() {
             self.take_in_if_slow(elapsed, others, left);
         } else if let Some(slow) = outcome.load_sample_where_usual_is(Duration::from_nanos(usual as u64)) {
             self.take_in_if_slow(elapsed, others, left);
-            self.penalty.set((self.penalty.get() * left).max(nanos(slow)));
+            self.penalty().set((self.penalty().get() * left).max(nanos(slow)));
             let step = FAILURE_STEP + failing / 2.0;
-            self.failing.set((failing + (1.0 - failing) * step).min(WORST));
+            self.failing().set((failing + (1.0 - failing) * step).min(WORST));
         }
         let at = outcome.at.as_nanos();
-        self.at.store(at, Ordering::Relaxed);
-        self.quiet_since.store(at, Ordering::Relaxed);
-        self.ended.fetch_add(1, Ordering::Relaxed)
+        self.at().store(at, Ordering::Relaxed);
+        self.quiet_since().store(at, Ordering::Relaxed);
+        self.ended().fetch_add(1, Ordering::Relaxed)
     }
 
-    fn take_in(&self, sample: f64, others: u64, left: f64) {
+    fn take_in(self, sample: f64, others: u64, left: f64) {
         let others = float(others);
-        let (mean, peak) = (self.mean.get(), self.peak.get());
+        let (mean, peak) = (self.mean().get(), self.peak().get());
         if mean <= 0.0 {
-            self.mean.set(sample);
-            self.crowd.set(others);
-            self.peak.set(sample.max(peak));
+            self.mean().set(sample);
+            self.crowd_seen().set(others);
+            self.peak().set(sample.max(peak));
             return;
         }
         let step = MEAN_STEP.max(1.0 - left);
-        self.mean.set(mean + (sample - mean) * step);
-        let crowd = self.crowd.get();
-        self.crowd.set(crowd + (others - crowd) * step);
-        self.peak.set(if sample > peak { sample } else { sample + (peak - sample) * left });
+        self.mean().set(mean + (sample - mean) * step);
+        let crowd = self.crowd_seen().get();
+        self.crowd_seen().set(crowd + (others - crowd) * step);
+        self.peak().set(if sample > peak { sample } else { sample + (peak - sample) * left });
     }
 
     /// It would have taken longer than that.
-    fn take_in_if_slow(&self, bound: f64, others: u64, left: f64) {
-        let mean = self.mean.get();
+    fn take_in_if_slow(self, bound: f64, others: u64, left: f64) {
+        let mean = self.mean().get();
         if mean > 0.0 && bound > mean {
             self.take_in(bound, others, left);
         }
