@@ -5,31 +5,31 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::attempt::{Begun, Facts, Running, Taken};
 use super::balancer::Inner;
 use super::basis::Basis;
 use super::clock::EngineClock;
 use super::ending::End;
 use super::hedge::race;
 use super::limited::{Polled, poll_once, until};
-use super::picked::{Picked, record};
-use super::retry::{Retry, Step};
+use super::picked::Picked;
+use super::retry::Retry;
 use super::served::Served;
 use super::target::Target;
 use super::terms::Terms;
 use crate::error::{Cause, Error};
 use crate::failure::{Classifier, Failure};
 use crate::instance::ServiceInstance;
-use crate::member::{Held, Lease, Member, Slot};
+use crate::member::{Lease, Slot};
 use crate::options::CallOptions;
 use crate::plan::AttemptLimit;
 use crate::pool::{Measure, NoPick, Published};
-use crate::strategy::{Candidates, Exclusions, Outcome, PickRequest};
+use crate::strategy::{Candidates, Exclusions, PickRequest};
 use crate::time::{Clock, Time};
-use crate::trail::{Attempt, Trail, Why};
+use crate::trail::{Trail, Why};
 
 /// What all steps of a call need to know.
 pub(crate) struct Call<'a, I: ServiceInstance, C> {
@@ -46,54 +46,6 @@ impl<I: ServiceInstance, C> Clone for Call<'_, I, C> {
 }
 
 impl<I: ServiceInstance, C> Copy for Call<'_, I, C> {}
-
-/// Who was picked, and what is to be kept in mind of it. A pair, so that it comes back in registers.
-pub(super) struct Taken<I: ServiceInstance> {
-    held: Held<I>,
-    facts: Facts,
-}
-
-/// What is to be kept in mind of an attempt. One word: flags of their own would be written one by one and read together,
-/// for which the processor has to wait.
-#[derive(Clone, Copy)]
-struct Facts(u32);
-
-impl Facts {
-    /// Somebody wants to know of a success.
-    const MEASURED: u32 = 1;
-    /// A second attempt may be made beside this one.
-    const HEDGED: u32 = 1 << 1;
-    #[inline]
-    fn new(measured: bool, hedged: bool) -> Self {
-        let flag = |is: bool, flag| if is { flag } else { 0 };
-        Self(flag(measured, Self::MEASURED) | flag(hedged, Self::HEDGED))
-    }
-
-    #[inline]
-    fn has(self, flag: u32) -> bool {
-        self.0 & flag != 0
-    }
-}
-
-/// An attempt that begins.
-pub(super) struct Begun<I: ServiceInstance> {
-    taken: Taken<I>,
-    terms: Terms,
-    why: Why,
-}
-
-impl<I: ServiceInstance> Begun<I> {
-    pub(super) fn new(taken: Taken<I>, terms: Terms, why: Why) -> Self {
-        Self { taken, terms, why }
-    }
-
-    /// The instance for the closure, and what the engine keeps.
-    pub(super) fn start(self) -> (Picked<I>, Running<'static, I>) {
-        let Self { taken: Taken { held, .. }, terms, why } = self;
-        let running = Running::new(None, &held, &terms, why);
-        (Picked::new(terms, held), running)
-    }
-}
 
 /// Nobody in line, nothing tried: what the first pick of every call leaves out.
 static NOTHING: Exclusions = Exclusions::NONE;
@@ -353,126 +305,4 @@ pub(super) enum Missed {
 #[cold]
 fn cause<T, E>(result: Result<T, E>) -> Cause<E> {
     result.map_or_else(Cause::Error, |_| Cause::Response)
-}
-
-/// How an attempt holds its instance.
-enum Hold<'p, I> {
-    /// By what the pick has read.
-    Basis(&'p Published<I>, &'p Arc<Member<I>>),
-    /// By a reference of its own.
-    Member(Arc<Member<I>>),
-}
-
-/// What the engine keeps of an attempt. Records it as cancelled if it is dropped, or panics, before it is over.
-pub(super) struct Running<'p, I: ServiceInstance> {
-    hold: Hold<'p, I>,
-    clock: EngineClock,
-    started: Time,
-    limit: Option<AttemptLimit>,
-    why: Why,
-    over: bool,
-}
-
-impl<'p, I: ServiceInstance> Running<'p, I> {
-    /// `basis`: what `held` was picked from, if that is kept.
-    #[inline]
-    fn new(
-        basis: Option<(&'p Published<I>, &'p Arc<Member<I>>)>,
-        held: &Held<I>,
-        terms: &Terms,
-        why: Why,
-    ) -> Self {
-        let hold = match basis {
-            Some((published, member)) => Hold::Basis(published, member),
-            None => Hold::Member(Arc::clone(held.member())),
-        };
-        Self { hold, clock: terms.clock, started: terms.started, limit: terms.limit(), why, over: false }
-    }
-
-    /// The same with a reference of its own to the instance.
-    fn into_owned(mut self) -> Running<'static, I> {
-        let Self { clock, started, limit, why, over, .. } = self;
-        let hold = Hold::Member(Arc::clone(self.member()));
-        self.over = true;
-        Running { hold, clock, started, limit, why, over }
-    }
-
-    #[inline]
-    pub(super) fn member(&self) -> &Arc<Member<I>> {
-        match &self.hold {
-            Hold::Basis(_, member) => member,
-            Hold::Member(member) => member,
-        }
-    }
-
-    pub(super) fn limit(&self) -> Option<AttemptLimit> {
-        self.limit
-    }
-
-    pub(super) fn id(&self) -> &str {
-        self.member().id()
-    }
-
-    pub(super) fn service(&self) -> &str {
-        self.member().service()
-    }
-
-    /// The closure has returned: takes a success in. A failure is the caller's to take in.
-    #[inline]
-    fn judge<T, E, C: Classifier<T, E>>(
-        &mut self,
-        call: &Call<'_, I, C>,
-        facts: Facts,
-        result: &Result<T, E>,
-        retry: Option<&mut Retry<'_, I, C>>,
-        trail: &mut Option<&mut Trail>,
-    ) -> Option<Step<I>> {
-        if let Some(failure) = call.options.classifier.classify(result) {
-            return Some(self.end(failure, false));
-        }
-        self.over = true;
-        if facts.has(Facts::MEASURED) || trail.is_some() || self.member().state().gate().wants_success() {
-            self.succeeded(retry, trail.as_deref_mut());
-        }
-        None
-    }
-
-    /// The attempt has failed; what is done about it is the caller's.
-    #[cold]
-    pub(super) fn end(&mut self, failure: Failure, timed_out: bool) -> Step<I> {
-        self.over = true;
-        let (member, now) = (Arc::clone(self.member()), self.clock.now());
-        Step { member, failure, at: self.started, now, limit: self.limit, why: self.why, timed_out }
-    }
-
-    /// Takes a success in that somebody wants to know of.
-    fn succeeded<C>(&self, retry: Option<&mut Retry<'_, I, C>>, trail: Option<&mut Trail>) {
-        let (member, now) = (self.member(), self.clock.now());
-        let elapsed = now.since(self.started);
-        let timeout = self.limit.map(|limit| limit.at.since(self.started));
-        let outcome = Outcome::success(elapsed).with_timeout(timeout);
-        match self.hold {
-            Hold::Basis(published, member) => member.home().record_in(published, member, &outcome, now),
-            Hold::Member(ref member) => member.home().record(member, &outcome, now),
-        };
-        if let Some(trail) = trail {
-            *trail = retry.map(Retry::take_trail).unwrap_or_default();
-            trail.0.push(Attempt::new(member, None, elapsed, self.why));
-        }
-    }
-
-    #[cold]
-    fn cancelled(&self) {
-        let now = self.clock.now();
-        record(self.member(), &Outcome::cancelled(now.since(self.started)), now);
-    }
-}
-
-impl<I: ServiceInstance> Drop for Running<'_, I> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.over {
-            self.cancelled();
-        }
-    }
 }

@@ -2,7 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::call::{Begun, Call};
+use super::attempt::Begun;
+use super::call::Call;
 use super::ending::End;
 use super::served::Served;
 use super::terms::Terms;

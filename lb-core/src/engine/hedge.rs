@@ -3,7 +3,8 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::call::{Begun, Call, Running};
+use super::attempt::{Begun, Running};
+use super::call::Call;
 use super::limited::until;
 use super::picked::Picked;
 use super::retry::Retry;

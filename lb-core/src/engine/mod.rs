@@ -15,6 +15,7 @@
 //! the same instant may see the same number in flight. What must be exact (in-flight counts, outcomes) is owned by
 //! guards that undo precisely what they did, whatever happens to the set, the call or the thread.
 
+mod attempt;
 mod backgrounds;
 mod balancer;
 mod basis;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::call::{Begun, Call, Missed, Running};
+use super::attempt::{Begun, Running};
+use super::call::{Call, Missed};
 use super::directory::Resolved;
 use super::ending::End;
 use super::follow::follow;
