@@ -211,3 +211,35 @@ impl Drop for Apart<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Timeouts;
+    use super::super::session::tests::session;
+    use super::*;
+
+    impl Link {
+        /// A link to a Cluster whose only session is one with a server that answers so, see [`session`]; and what the
+        /// session is complained of.
+        pub(crate) async fn scripted<const N: usize>(
+            script: [(&'static str, &'static str); N],
+        ) -> (Self, mpsc::UnboundedReceiver<Complaint>) {
+            let mut session = session(script).await;
+            session.node = None;
+            let (publish, connected) =
+                watch::channel(Connected { session: Some(Arc::new(session)), last_error: None });
+            let (complaints, received) = mpsc::unbounded_channel();
+            let timeouts = Timeouts::default();
+            let link = Self(Arc::new(Inner {
+                connected,
+                complaints,
+                topology: Topology::Cluster(Vec::new()),
+                dial: Dial { user: None, password: None, database: 0, tls: None, timeouts },
+                // Holds the session.
+                supervisor: tokio::spawn(async move { publish.closed().await }).abort_handle(),
+                apart: AtomicUsize::new(0),
+            }));
+            (link, received)
+        }
+    }
+}

@@ -90,14 +90,16 @@ async fn ask(mut connection: impl ConnectionLike, request: &Request<'_>) -> Resu
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use redis::AsyncConnectionConfig;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
     /// A session with a server that answers so to whatever ends in a command of that name, one after the other.
-    async fn session<const N: usize>(script: [(&'static str, &'static str); N]) -> Session {
+    pub(in super::super) async fn session<const N: usize>(
+        script: [(&'static str, &'static str); N],
+    ) -> Session {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         let login = redis::RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);

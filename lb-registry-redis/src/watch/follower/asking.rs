@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lb_core::{Clock, ServiceInstance, Time};
+use lb_core::{Clock, RandomSource, ServiceInstance, Time};
+use tokio::task::JoinError;
 use tracing::{debug, warn};
 
-use super::{Follower, State};
+use super::{Followed, Follower, State};
 use crate::connection::ConnectionError;
 use crate::scripts::{Call, SWEEP};
 use crate::watch::health::Need;
@@ -31,6 +32,15 @@ pub(super) enum Done {
     Polled { service: Arc<str>, result: Result<Version, ConnectionError> },
     Time(Result<u64, ConnectionError>),
     Swept,
+}
+
+impl Followed {
+    /// A reading has failed: the next one is later.
+    fn put_off(&mut self, now: Time, random: &dyn RandomSource) {
+        let wait = self.backoff.next(random);
+        self.read_at = now + wait;
+        self.resync_at = self.resync_at.max(now + wait);
+    }
 }
 
 impl<I: ServiceInstance> Follower<I> {
@@ -66,13 +76,13 @@ impl<I: ServiceInstance> Follower<I> {
         if now < due {
             return Some(due);
         }
-        followed.reading = Some(now);
         let number = followed.sync.reading();
         let apart = followed.apart;
         let (link, service, keys) = (self.link.clone(), Arc::clone(name), followed.keys.clone());
-        state.work.spawn(async move {
+        let task = state.work.spawn(async move {
             Done::Read { service, number, result: reading::read(&link, &keys, expired_before, apart).await }
         });
+        followed.reading = Some((now, task.id()));
         None
     }
 
@@ -87,7 +97,14 @@ impl<I: ServiceInstance> Follower<I> {
         }
     }
 
-    pub(super) fn done(&self, state: &mut State, done: Done) {
+    pub(super) fn ended(&self, state: &mut State, ended: Result<Done, JoinError>) {
+        match ended {
+            Ok(done) => self.done(state, done),
+            Err(failed) => self.panicked(state, &failed),
+        }
+    }
+
+    fn done(&self, state: &mut State, done: Done) {
         let now = self.clock.now();
         state.scan_at = now;
         match done {
@@ -106,6 +123,21 @@ impl<I: ServiceInstance> Follower<I> {
             Done::Read { service, number, result } => self.read(state, &service, number, result, now),
             Done::Swept => {}
         }
+    }
+
+    /// A piece of work has panicked. A reading that has is one that failed.
+    fn panicked(&self, state: &mut State, failed: &JoinError) {
+        let now = self.clock.now();
+        state.scan_at = now;
+        self.catalog.counters().failed();
+        let by = |followed: &Followed| followed.reading.is_some_and(|(_, task)| task == failed.id());
+        let Some((service, followed)) = state.services.iter_mut().find(|(_, followed)| by(followed)) else {
+            warn!(%failed, "asking Redis has panicked");
+            return;
+        };
+        followed.reading = None;
+        followed.put_off(now, &*self.random);
+        warn!(%service, %failed, "reading a service has panicked; it is tried again");
     }
 
     fn compare(&self, state: &mut State, service: &Arc<str>, version: &Version, now: Time) {
@@ -143,16 +175,14 @@ impl<I: ServiceInstance> Follower<I> {
     ) {
         let judged = state.offset.is_some() && now >= state.judge_at;
         let Some(followed) = state.services.get_mut(service) else { return };
-        let took = followed.reading.take().map_or(Duration::ZERO, |since| now.since(since));
+        let took = followed.reading.take().map_or(Duration::ZERO, |(since, _)| now.since(since));
         let reading = match result {
             Ok(reading) => reading,
             Err(error) => {
                 self.catalog.counters().failed();
                 // That it takes long may be its size; others must not suffer for it.
                 followed.apart |= matches!(error, ConnectionError::Timeout { .. });
-                let wait = followed.backoff.next(&*self.random);
-                followed.read_at = now + wait;
-                followed.resync_at = followed.resync_at.max(now + wait);
+                followed.put_off(now, &*self.random);
                 if followed.backoff.failures() == 1 {
                     warn!(%service, %error, "a service cannot be read; it is tried again");
                 }
@@ -214,4 +244,59 @@ impl<I: ServiceInstance> Follower<I> {
 
 fn millis(time: Time) -> u64 {
     time.as_nanos() / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use lb_core::registry::shared::{Catalog, CatalogOptions, JsonCodec, RuntimeClock};
+    use lb_core::{Instance, SeededRandom};
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+    use crate::connection::Link;
+    use crate::keys::Namespace;
+    use crate::watch::Translator;
+    use crate::watch::follower::Settings;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_that_panics_is_one_that_failed() {
+        let (link, _complaints) = Link::scripted([]).await;
+        let (listen, _orders) = mpsc::unbounded_channel();
+        let second = Duration::from_secs(1);
+        let follower = Follower::<Instance> {
+            link,
+            catalog: Catalog::new(CatalogOptions::default(), SystemTime::UNIX_EPOCH),
+            translator: Translator { codec: Arc::new(JsonCodec) },
+            namespace: Namespace::new("n"),
+            clock: RuntimeClock::start(),
+            random: Arc::new(SeededRandom::new(1)),
+            settings: Settings { poll: 5 * second, resync: 60 * second, ttl: 15 * second },
+            listen,
+        };
+        let mut state = State::new(follower.clock.now(), 15 * second);
+        let services: [Arc<str>; 2] = ["a".into(), "b".into()];
+        for name in &services {
+            follower.follow(&mut state, Arc::clone(name), oneshot::channel().0);
+            let defect = &**name == "b";
+            let task = state.work.spawn(async move {
+                assert!(!defect, "a defect in what reads");
+                Done::Swept
+            });
+            let followed = state.services.get_mut(name).unwrap();
+            followed.listening = true;
+            followed.reading = Some((follower.clock.now(), task.id()));
+        }
+        while let Some(ended) = state.work.join_next().await {
+            follower.ended(&mut state, ended);
+        }
+        let [a, b] = services.map(|name| (state.services[&name].reading.is_some(), name));
+        assert!(a.0, "whose task has not panicked");
+        assert!(!b.0, "it is not being read any more");
+        assert_eq!(follower.catalog.status().errors, 1);
+        let due = follower.read_if_due(&mut state, &b.1, follower.clock.now());
+        assert!(due.is_some_and(|due| due > follower.clock.now()), "with a pause: {due:?}");
+        follower.clock.sleep_until(due).await;
+        assert_eq!(follower.read_if_due(&mut state, &b.1, follower.clock.now()), None);
+        assert!(state.services[&b.1].reading.is_some(), "it is read again");
+    }
 }

@@ -14,8 +14,7 @@ use lb_core::registry::Freshness;
 use lb_core::registry::shared::{Backoff, Catalog, RuntimeClock};
 use lb_core::{Clock, RandomSource, ServiceInstance, Time};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
-use tracing::warn;
+use tokio::task::{self, JoinSet};
 
 use self::asking::{DEAF, Done};
 use super::ear::{Listen, Sound};
@@ -55,8 +54,8 @@ struct Followed {
     listening: bool,
     /// Since when it has not been, if it is not.
     deaf_since: Time,
-    /// Since when it is being read, if it is.
-    reading: Option<Time>,
+    /// Since when it is being read, and by which task, if it is.
+    reading: Option<(Time, task::Id)>,
     /// Whether it is read over a connection of its own.
     apart: bool,
     backoff: Backoff,
@@ -101,6 +100,24 @@ struct State {
     known: Vec<oneshot::Sender<()>>,
 }
 
+impl State {
+    fn new(now: Time, ttl: Duration) -> Self {
+        Self {
+            services: HashMap::new(),
+            by_channel: HashMap::new(),
+            health: Health::new(PATIENCE, now),
+            work: JoinSet::new(),
+            poll_at: now,
+            second_look: None,
+            tidy_at: now + TIDY,
+            offset: None,
+            judge_at: now + ttl,
+            scan_at: now,
+            known: Vec::new(),
+        }
+    }
+}
+
 impl<I: ServiceInstance> Follower<I> {
     pub(crate) async fn run(
         self,
@@ -110,19 +127,7 @@ impl<I: ServiceInstance> Follower<I> {
         let now = self.clock.now();
         let mut connected = self.link.connected();
         connected.mark_changed();
-        let mut state = State {
-            services: HashMap::new(),
-            by_channel: HashMap::new(),
-            health: Health::new(PATIENCE, now),
-            work: JoinSet::new(),
-            poll_at: now,
-            second_look: None,
-            tidy_at: now + TIDY,
-            offset: None,
-            judge_at: now + self.settings.ttl,
-            scan_at: now,
-            known: Vec::new(),
-        };
+        let mut state = State::new(now, self.settings.ttl);
         let mut batch = Vec::new();
         loop {
             let now = self.clock.now();
@@ -144,10 +149,7 @@ impl<I: ServiceInstance> Follower<I> {
                     }
                     self.hear(&mut state, batch.drain(..));
                 }
-                Some(done) = state.work.join_next() => match done {
-                    Ok(done) => self.done(&mut state, done),
-                    Err(failed) => warn!(%failed, "a reading of the registry failed"),
-                },
+                Some(ended) = state.work.join_next() => self.ended(&mut state, ended),
                 _ = connected.changed() => self.connection(&mut state, &mut connected),
                 () = self.clock.sleep_until(Some(wake)) => {}
             }
