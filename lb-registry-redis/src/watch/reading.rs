@@ -76,10 +76,11 @@ fn parse(answer: Value) -> Option<Reading> {
     })
 }
 
-/// What the server's clock says, in ms.
+/// What the server's clock says, in ms; fits an `i64`.
 fn milliseconds(time: Value) -> Option<u64> {
     let (seconds, micros): (u64, u64) = redis::from_redis_value(time).ok()?;
-    Some(seconds * 1000 + micros / 1000)
+    let ms = seconds.checked_mul(1000)?.checked_add(micros / 1000)?;
+    i64::try_from(ms).is_ok().then_some(ms)
 }
 
 fn scored(value: Value) -> Option<Vec<(Vec<u8>, u64)>> {
@@ -116,4 +117,20 @@ pub(crate) async fn version(link: &Link, keys: &ServiceKeys) -> Result<Version, 
         Some(Version { number: version.unwrap_or(0), epoch: epoch.unwrap_or_default(), first_expiry })
     };
     parse(answer).ok_or(ConnectionError::Unexpected { operation: "comparing versions" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_none_stops_nobody() {
+        let says = |seconds: &str, micros: &str| {
+            milliseconds(Value::Array([seconds, micros].map(|s| Value::BulkString(s.into())).to_vec()))
+        };
+        assert_eq!(says("7", "8999"), Some(7008));
+        assert_eq!(says("18446744073709551615", "0"), None);
+        assert_eq!(says("18446744073709551", "999999"), None);
+        assert_eq!(says("-1", "0"), None);
+    }
 }
