@@ -1,7 +1,7 @@
 //! Asking Redis: [`Link`].
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lb_core::RandomSource;
@@ -16,6 +16,7 @@ use super::dial::{Dial, error_of};
 use super::error::ConnectionError;
 use super::session::{Request, Session, Transaction};
 use super::supervisor::{Complaint, Supervisor};
+use super::unserved::Unserved;
 use super::verdict::{Trouble, Verdict};
 use crate::scripts::Call;
 
@@ -39,6 +40,8 @@ struct Inner {
     supervisor: AbortHandle,
     /// How many long answers are being waited for.
     apart: AtomicUsize,
+    /// Of a Cluster.
+    unserved: Mutex<Unserved>,
 }
 
 /// Long answers get that many times longer than commands do.
@@ -70,6 +73,7 @@ impl Link {
             dial,
             supervisor,
             apart: AtomicUsize::new(0),
+            unserved: Mutex::default(),
         }))
     }
 
@@ -162,6 +166,9 @@ impl Link {
         let trouble = match timeout_at(give_up, session.send(request)).await {
             Ok(Ok(answer)) => {
                 session.answered();
+                if session.node.is_none() {
+                    self.unserved().served(|| request.slot());
+                }
                 return Ok(answer);
             }
             Ok(Err(error)) => (error_of(&error, after), Trouble::of(&error)),
@@ -172,8 +179,19 @@ impl Link {
             let _ = self.0.complaints.send(Complaint::Broken(session.number, trouble.0.to_string()));
         } else if trouble.1 == Trouble::Timeout {
             let _ = self.0.complaints.send(Complaint::Suspect(session.number));
+        } else if matches!(trouble.1, Trouble::NotReady | Trouble::Elsewhere)
+            && session.node.is_none()
+            && let Some(slot) = request.slot()
+            && self.unserved().refused(slot, session.number, Instant::now())
+        {
+            let why = format!("a slot has not been served over it for long: {}", trouble.0);
+            let _ = self.0.complaints.send(Complaint::Broken(session.number, why));
         }
         Err(trouble)
+    }
+
+    fn unserved(&self) -> MutexGuard<'_, Unserved> {
+        self.0.unserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session, as soon as there is one.
@@ -238,8 +256,47 @@ mod tests {
                 // Holds the session.
                 supervisor: tokio::spawn(async move { publish.closed().await }).abort_handle(),
                 apart: AtomicUsize::new(0),
+                unserved: Mutex::default(),
             }));
             (link, received)
         }
+    }
+
+    const DOWN: &str = "-CLUSTERDOWN down\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_to_a_cluster_that_is_down_for_long_where_it_leads_is_replaced() {
+        let script = [("GET", DOWN), ("GET", "$-1\r\n"), ("GET", DOWN), ("TIME", "*0\r\n"), ("GET", DOWN)];
+        let (link, mut complaints) = Link::scripted(script).await;
+        let mut get = redis::cmd("GET");
+        get.arg("lb:{n/s}:v");
+        let wait = Duration::from_secs(30);
+        let down = async |command: &Cmd| {
+            let answer = link.query(command).await;
+            tokio::time::advance(wait).await;
+            matches!(answer, Err(ConnectionError::NotReady { .. }))
+        };
+        assert!(down(&get).await);
+        assert!(!down(&get).await);
+        assert!(down(&get).await);
+        assert!(complaints.try_recv().is_err(), "it was served in between");
+        assert!(!down(&redis::cmd("TIME")).await, "which is no slot's");
+        assert!(down(&get).await);
+        let Ok(Complaint::Broken(1, why)) = complaints.try_recv() else { panic!("it is not replaced") };
+        assert!(why.ends_with("ClusterDown: down"), "{why}");
+    }
+
+    #[test]
+    fn a_request_has_the_slot_of_its_first_key() {
+        let slot = |command: &Cmd| Request::Command(command).slot();
+        let call = Call::new(&crate::scripts::TOUCH, ["lb:{n}:services".to_owned()]).arg("lb:{n/s}:v");
+        let key = Some(redis::cluster_routing::Slot::for_key("n"));
+        assert_eq!((slot(&call.by_hash()), slot(&call.in_full())), (key, key));
+        assert_eq!(slot(&redis::cmd("TIME")), None);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg("lb:{n}:v");
+        let transaction = Transaction { commands: redis::pipe(), guide: Cmd::exists("lb:{n}:v") };
+        assert_eq!(Request::Pipeline(&pipeline).slot(), key);
+        assert_eq!(Request::Transaction(&transaction).slot(), key);
     }
 }

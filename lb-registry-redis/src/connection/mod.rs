@@ -11,6 +11,7 @@ mod link;
 mod sentinel;
 mod session;
 mod supervisor;
+mod unserved;
 mod verdict;
 
 pub(crate) use address::{Address, Node, Topology};

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, Pipeline, RedisError, Value};
+use redis::cluster_routing::Slot;
+use redis::{Arg, Cmd, Pipeline, RedisError, Value};
 
 use super::address::Node;
 use super::verdict::Trouble;
@@ -40,6 +41,22 @@ pub(crate) struct Transaction {
     pub(crate) commands: Pipeline,
     /// A command that concerns the same slot and changes nothing.
     pub(crate) guide: Cmd,
+}
+
+impl Request<'_> {
+    /// The slot that it concerns, by the first key of ours in it; of some that have no key, none.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        let command = match self {
+            Self::Command(command) => Some(*command),
+            Self::Pipeline(pipeline) => pipeline.cmd_iter().next(),
+            Self::Transaction(transaction) => Some(&transaction.guide),
+        };
+        let key = command?.args_iter().find_map(|arg| match arg {
+            Arg::Simple(arg) if arg.starts_with(b"lb:{") => Some(arg),
+            _ => None,
+        });
+        key.map(Slot::for_key)
+    }
 }
 
 impl Session {

@@ -32,6 +32,12 @@ async fn home(redis: &RedisCluster) -> &RedisServer {
     panic!("no node has the service");
 }
 
+/// The number of the master whose slots the service's is among.
+async fn home_slots(redis: &RedisCluster) -> usize {
+    let slot = redis.nodes()[0].cli(&["CLUSTER", "KEYSLOT", crate::fleet::INSTANCES]).await.unwrap();
+    slot.trim().parse::<usize>().unwrap() * redis.nodes().len() / 16_384
+}
+
 /// Waits until `reader` knows the three that are announced; how long that took.
 async fn is_read_by(reader: &RedisRegistry<Instance>, bound: Duration) -> Duration {
     let read = lb_testkit::eventually_async("the service", bound, async || {
@@ -162,8 +168,7 @@ async fn a_cluster_node_that_hangs_keeps_nobody_from_the_others() {
 async fn replicated() -> (RedisCluster, Fleet, usize) {
     let mut redis = RedisCluster::start().await.unwrap();
     let url = cluster_url(&redis);
-    let slot = redis.nodes()[0].cli(&["CLUSTER", "KEYSLOT", crate::fleet::INSTANCES]).await.unwrap();
-    let home = slot.trim().parse::<usize>().unwrap() * redis.nodes().len() / 16_384;
+    let home = home_slots(&redis).await;
     redis.add_replica(home).await.unwrap();
     // Nobody is told of the replica but by the Cluster.
     let fleet = Fleet::start(&url).await;
@@ -200,6 +205,35 @@ async fn a_planned_failover_in_a_cluster_is_followed() {
     took("planned failover in a Cluster", "converged", fleet.converges("r", 20 * SECOND).await, 20 * SECOND);
     server_has(new, &["r", "x", "y", "z"], BACK).await;
     fleet.end(new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_its_cluster_has_gone_on_without_is_left_though_it_answers() {
+    let redis = RedisCluster::start().await.unwrap();
+    let nodes = redis.nodes();
+    let home = home_slots(&redis).await;
+    let old = &nodes[home];
+    let others: Vec<_> = nodes.iter().filter(|node| node.port() != old.port()).collect();
+    // What the old one says of the Cluster is as good to it as what the others say, so it is not among those asked.
+    let hosts: Vec<_> = others.iter().map(|node| node.address().to_string()).collect();
+    let fleet = Fleet::start(&format!("redis+cluster://{}", hosts.join(","))).await;
+    // As if nothing went between it and the others, and these had given its slots away.
+    let id = old.cli(&["CLUSTER", "MYID"]).await.unwrap();
+    for other in &others {
+        other.cli(&["CLUSTER", "FORGET", &id]).await.unwrap();
+        old.cli(&["CLUSTER", "FORGET", &other.cli(&["CLUSTER", "MYID"]).await.unwrap()]).await.unwrap();
+    }
+    let bound = |n: usize| n * 16_384 / nodes.len();
+    let (from, to) = (bound(home).to_string(), (bound(home + 1) - 1).to_string());
+    others[0].cli(&["CLUSTER", "ADDSLOTSRANGE", &from, &to]).await.unwrap();
+    took(
+        "master cut off from its Cluster",
+        "converged",
+        fleet.converges("r", 50 * SECOND).await,
+        50 * SECOND,
+    );
+    server_has(others[0], &["r", "x", "y", "z"], 10 * SECOND).await;
+    fleet.end(others[0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@
 //! | planned failover | left in 4 s | `failover::a_planned_failover_is_followed_and_what_is_announced_survives` |
 //! | master in a Cluster killed, or hung | converged 20 s after the promotion | `failover::a_killed_master_in_a_cluster_is_left_for_the_promoted_one`, `…::a_master_that_hangs_in_a_cluster_is_left_for_the_promoted_one` |
 //! | planned failover in a Cluster | converged in 20 s | `failover::a_planned_failover_in_a_cluster_is_followed` |
+//! | master cut off from its Cluster, which has gone on without it; it answers | left 30 s later; converged in 50 s | `failover::a_master_that_its_cluster_has_gone_on_without_is_left_though_it_answers` |
 //! | nodes of a Cluster stopped in turn | converged in 5 s | `failover::a_cluster_node_that_hangs_and_comes_back_is_used_again` |
 //! | node of a Cluster dead while it is connected to | read 4 s after the Cluster is whole, by who only reads, too | `failover::a_cluster_node_that_was_dead_at_the_start_is_found_by_who_only_reads` |
 //! | node of a Cluster hangs | whoever connects meanwhile is connected to the others in 6 s | `failover::a_cluster_node_that_hangs_keeps_nobody_from_the_others` |
