@@ -16,6 +16,13 @@ impl Slot {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
+    /// The slot of that [`index`](Self::index), for who keeps slots in fewer bits. Where there is none of it in a set, nobody
+    /// is found.
+    #[inline]
+    pub const fn from_index(index: u32) -> Self {
+        Self(index)
+    }
+
     /// The number: below the length of the whole set.
     #[inline]
     pub const fn index(self) -> usize {

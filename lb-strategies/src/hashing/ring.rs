@@ -7,34 +7,117 @@ use super::picker::PROBES;
 /// Points on the circle of all 64-bit numbers, each of which belongs to a member. A key belongs to the first point from
 /// its hash on.
 ///
-/// The circle is cut into equal arcs, one for two to four points, so a search looks at a few points, however many there
-/// are. Where they are millions each line of memory is a cache miss: a point is kept in as few bits as can be, and arcs are
-/// longer.
+/// Where points are millions each line of memory that a search looks at is a cache miss, so a point is kept in as few bits
+/// as can be.
 #[derive(Debug)]
-pub(super) struct Ring {
-    points: Box<[Point]>,
+pub(super) enum Ring {
+    /// Slots have 16 bits.
+    Narrow(Points<u16>),
+    Wide(Points<u32>),
+}
+
+/// The points of a ring, in order.
+///
+/// The circle is cut into equal arcs, one for two to four points, or twice as many if they are millions: a search looks at
+/// a few points, however many there are.
+#[derive(Debug)]
+pub(super) struct Points<W> {
+    all: Box<[Point<W>]>,
     /// The bits of each point that are not in [`Point::at`]; empty if they are all 0.
-    rest: Box<[u32]>,
+    rest: Box<[u64]>,
     /// The first point of each arc, and the end of the last one.
     first: Box<[u32]>,
     /// How many bits of a hash say in which arc it is.
     bits: u32,
 }
 
+/// A point and whose it is, side by side: one cache miss, and not two.
+#[derive(Clone, Copy, Debug)]
+struct Point<W> {
+    /// As many bits as there is room for behind those that say in which arc it is.
+    at: W,
+    owner: W,
+}
+
 /// Above so many points arcs are twice as long.
 const MANY: usize = 1 << 20;
 
-/// A point and whose it is, side by side: one cache miss, and not two.
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    /// The 32 bits behind those that say in which arc it is.
-    at: u32,
-    owner: Slot,
+/// A number of few bits.
+pub(super) trait Word: Copy + Ord {
+    const BITS: u32;
+    /// The last bits of a number.
+    fn of(number: u64) -> Self;
+    fn slot(self) -> Slot;
+}
+
+impl Word for u16 {
+    const BITS: u32 = Self::BITS;
+    #[inline]
+    fn of(number: u64) -> Self {
+        number as Self
+    }
+    #[inline]
+    fn slot(self) -> Slot {
+        Slot::from_index(self.into())
+    }
+}
+
+impl Word for u32 {
+    const BITS: u32 = Self::BITS;
+    #[inline]
+    fn of(number: u64) -> Self {
+        number as Self
+    }
+    #[inline]
+    fn slot(self) -> Slot {
+        Slot::from_index(self)
+    }
 }
 
 impl Ring {
     /// A ring of these points. Of several at the same place the one that is named first counts.
-    pub(super) fn new(mut points: Vec<(u64, Slot)>) -> Self {
+    pub(super) fn new(points: Vec<(u64, Slot)>) -> Self {
+        if points.iter().all(|(_, owner)| owner.index() <= u16::MAX.into()) {
+            Self::Narrow(Points::new(points))
+        } else {
+            Self::Wide(Points::new(points))
+        }
+    }
+
+    /// Whose the points are from `hash` on, once around at most.
+    #[inline]
+    pub(super) fn walk(&self, hash: u64) -> impl Iterator<Item = Slot> {
+        let (from, len) = match self {
+            Self::Narrow(points) => (points.search(hash), points.all.len()),
+            Self::Wide(points) => (points.search(hash), points.all.len()),
+        };
+        (0..len.min(PROBES)).map(move |step| {
+            let i = from + step;
+            self.owner(if i < len { i } else { i - len })
+        })
+    }
+
+    #[inline]
+    fn owner(&self, i: usize) -> Slot {
+        match self {
+            Self::Narrow(points) => points.all[i].owner.slot(),
+            Self::Wide(points) => points.all[i].owner.slot(),
+        }
+    }
+
+    /// All points with their owners.
+    #[cfg(test)]
+    pub(super) fn points(&self) -> impl Iterator<Item = (u64, Slot)> {
+        let at: Vec<_> = match self {
+            Self::Narrow(points) => (0..points.all.len()).map(|i| points.whole(i)).collect(),
+            Self::Wide(points) => (0..points.all.len()).map(|i| points.whole(i)).collect(),
+        };
+        at.into_iter().enumerate().map(|(i, at)| (at, self.owner(i)))
+    }
+}
+
+impl<W: Word> Points<W> {
+    fn new(mut points: Vec<(u64, Slot)>) -> Self {
         points.sort_by_key(|(at, _)| *at);
         let in_arc = if points.len() > MANY { 8 } else { 4 };
         let bits = (points.len().next_power_of_two() / in_arc).max(2).trailing_zeros();
@@ -45,9 +128,11 @@ impl Ring {
             }
         }
         first.resize((1 << bits) + 1, points.len() as u32);
-        let rest: Box<[u32]> = points.iter().map(|(at, _)| within(*at, bits).1).collect();
+        let rest: Box<[u64]> = points.iter().map(|(at, _)| within::<W>(*at, bits).1).collect();
+        let point =
+            |(at, owner): (u64, Slot)| Point { at: within(at, bits).0, owner: W::of(owner.index() as u64) };
         Self {
-            points: points.iter().map(|&(at, owner)| Point { at: within(at, bits).0, owner }).collect(),
+            all: points.into_iter().map(point).collect(),
             rest: if rest.iter().all(|rest| *rest == 0) { Box::default() } else { rest },
             first: first.into(),
             bits,
@@ -59,42 +144,35 @@ impl Ring {
     fn search(&self, hash: u64) -> usize {
         let arc = (hash >> (u64::BITS - self.bits)) as usize;
         let (mut i, end) = (self.first[arc] as usize, self.first[arc + 1] as usize);
-        let (at, rest) = within(hash, self.bits);
-        while i < end && (self.points[i].at < at || (self.points[i].at == at && self.rest(i) < rest)) {
+        let (at, rest) = within::<W>(hash, self.bits);
+        while i < end && (self.all[i].at < at || (self.all[i].at == at && self.rest(i) < rest)) {
             i += 1;
         }
-        if i < self.points.len() { i } else { 0 }
+        if i < self.all.len() { i } else { 0 }
     }
 
     /// The bits of a point that are not in [`Point::at`].
     #[cold]
-    fn rest(&self, i: usize) -> u32 {
+    fn rest(&self, i: usize) -> u64 {
         self.rest.get(i).copied().unwrap_or(0)
     }
 
-    /// Whose the points are from `hash` on, once around at most.
-    #[inline]
-    pub(super) fn walk(&self, hash: u64) -> impl Iterator<Item = Slot> {
-        let (before, from) = self.points.split_at(self.search(hash));
-        from.iter().chain(before).take(PROBES).map(|point| point.owner)
-    }
-
-    /// All points with their owners.
     #[cfg(test)]
-    pub(super) fn points(&self) -> impl Iterator<Item = (u64, Slot)> {
-        self.points.iter().enumerate().map(|(i, point)| {
-            let arc = self.first.partition_point(|first| *first as usize <= i) as u64 - 1;
-            let within = (u64::from(point.at) << 32 | u64::from(self.rest(i))) >> self.bits;
-            (arc << (u64::BITS - self.bits) | within, point.owner)
-        })
+    fn whole(&self, i: usize) -> u64
+    where
+        u64: From<W>,
+    {
+        let arc = self.first.partition_point(|first| *first as usize <= i) as u64 - 1;
+        let within = u64::from(self.all[i].at) << (u64::BITS - W::BITS) | self.rest(i) >> W::BITS;
+        arc << (u64::BITS - self.bits) | within >> self.bits
     }
 }
 
-/// Where a hash is within its arc: the first 32 bits, and the rest.
+/// Where a hash is within its arc: the first bits, and the rest, which begins at the highest.
 #[inline]
-fn within(hash: u64, bits: u32) -> (u32, u32) {
+fn within<W: Word>(hash: u64, bits: u32) -> (W, u64) {
     let within = hash << bits;
-    ((within >> 32) as u32, within as u32)
+    (W::of(within >> (u64::BITS - W::BITS)), within << W::BITS)
 }
 
 #[cfg(test)]
@@ -111,11 +189,17 @@ mod tests {
             hashes in proptest::collection::vec(prop_oneof![any::<u64>(), 0..9_u64, (u64::MAX - 9)..], 20),
         ) {
             let slots = slots(points.len());
-            let ring = Ring::new(points.iter().copied().zip(slots.iter().copied()).collect());
-            for hash in hashes.into_iter().chain(points.iter().copied()) {
-                let next = ring.points().find(|(point, _)| *point >= hash).or_else(|| ring.points().next());
-                prop_assert_eq!(ring.walk(hash).next(), next.map(|(_, slot)| slot));
-                prop_assert_eq!(ring.walk(hash).count(), points.len().min(PROBES));
+            let points: Vec<_> = points.iter().copied().zip(slots).collect();
+            let rings = [Ring::Narrow(Points::new(points.clone())), Ring::Wide(Points::new(points.clone()))];
+            for ring in rings {
+                for hash in hashes.iter().copied().chain(points.iter().map(|(at, _)| *at)) {
+                    let next = ring.points().find(|(point, _)| *point >= hash).or_else(|| ring.points().next());
+                    prop_assert_eq!(ring.walk(hash).next(), next.map(|(_, slot)| slot));
+                    prop_assert_eq!(ring.walk(hash).count(), points.len().min(PROBES));
+                }
+                let mut sorted = points.clone();
+                sorted.sort_by_key(|(at, _)| *at);
+                prop_assert!(ring.points().eq(sorted));
             }
         }
     }
