@@ -13,8 +13,9 @@ use support::{SERVICE, balancer, call, call_by_name, is_smoke, median, runtime, 
 const SIZES: [usize; 2] = [3, 128];
 const THREADS: [usize; 3] = [1, 2, 4];
 
-/// Calls that each thread makes in a turn: some milliseconds, long against the time it takes threads to start.
-const CALLS: u64 = 40_000;
+/// Calls that each thread makes in a turn: tens of milliseconds, long against the slice of time that a system gives to one
+/// of several threads of a processor. In a shorter turn each is done before the next one begins, and nothing is shared.
+const CALLS: u64 = 400_000;
 
 /// Makes so many calls on the thread that it runs on.
 type Calls<'a> = (String, Box<dyn Fn(u64) + Sync + 'a>);
@@ -45,7 +46,7 @@ fn main() {
             Box::new(move |count| support::runtime().block_on(call(&handle, count))),
         ));
     }
-    let rounds = if is_smoke() { 2 } else { 60 };
+    let rounds = if is_smoke() { 2 } else { 20 };
     let mut costs = vec![[const { Vec::new() }; THREADS.len()]; cases.len()];
     for _ in 0..rounds {
         for ((_, calls), costs) in cases.iter().zip(&mut costs) {

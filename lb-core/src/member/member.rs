@@ -15,7 +15,7 @@ use crate::time::{LazyNow, Time};
 /// One instance as it stands in the current set: the instance, its weight, and what is known of it. Immutable but for
 /// the latter; a change of the instance or its override makes a new `Member` with the same [`MemberState`].
 // In this order, so that what every request reads lies beside the reference counts, which it writes: among many members
-// each cache line is a miss.
+// each cache line is a miss. And as large that the next member's are not on the same line, which requests on that one write.
 #[repr(C)]
 pub struct Member<I> {
     state: Arc<MemberState>,
@@ -25,6 +25,7 @@ pub struct Member<I> {
     weight: u32,
     home: Arc<Home<I>>,
     entry: Arc<Entry<I>>,
+    apart: [u64; 6],
 }
 
 impl<I: crate::ServiceInstance> Member<I> {
@@ -42,6 +43,7 @@ impl<I: crate::ServiceInstance> Member<I> {
             group,
             home,
             entry,
+            apart: [0; 6],
         }
     }
 }
@@ -193,5 +195,19 @@ impl<I> fmt::Debug for Member<I> {
             .field("weight", &self.weight)
             .field("in_flight", &self.in_flight())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Instance;
+
+    /// What requests write of one, and what they read of the next one, are never on the same line of 64 bytes.
+    #[test]
+    fn members_side_by_side_share_no_line() {
+        let counts = 2 * size_of::<usize>();
+        let hot = counts + std::mem::offset_of!(Member<Instance>, home);
+        assert!(counts + size_of::<Member<Instance>>() >= hot + 64);
     }
 }

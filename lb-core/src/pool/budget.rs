@@ -51,10 +51,13 @@ impl RetryBudget {
         }
     }
 
-    /// `n` requests were made. Called for a batch at a time: this is a cache line that all threads share.
+    /// `n` requests were made. Called for a batch at a time: this is a cache line that all threads share, which is written
+    /// only while the bucket is not full.
     #[inline]
     pub fn deposit(&self, n: u32) {
-        self.add(self.per_request.load(Ordering::Relaxed) * i64::from(n));
+        if self.millis.load(Ordering::Relaxed) < self.burst.load(Ordering::Relaxed) {
+            self.add(self.per_request.load(Ordering::Relaxed) * i64::from(n));
+        }
     }
 
     /// Takes one token, if there is one.
