@@ -2,6 +2,7 @@
 //! no runtime. The engine drives it with real time; a simulator drives the same code with its own.
 //! [`RetryPlan`](crate::plan::RetryPlan) has an example.
 
+mod availability;
 mod backoff;
 mod budget;
 mod build;

@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::SharedLimits;
-use super::limiter::{SharedLimiter, State, local_part};
+use super::limiter::{SharedLimiter, local_part};
+use super::state::State;
 use crate::limit::{DeclaredLimiters, Limiter, LimiterFactory};
 use crate::limits::Limits;
 

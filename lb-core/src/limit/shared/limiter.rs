@@ -1,334 +1,16 @@
 //! What requests see of a shared quota: [`SharedLimiter`].
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
-use super::demand::Demand;
 use super::driver::Order;
-use super::lease::{Lease, LeaseRequest};
-use super::terms::Terms;
-use crate::limit::{DeclaredLimits, Limiter, QuotaHint};
+use super::state::State;
+use crate::limit::{Limiter, QuotaHint};
 use crate::limits::Limits;
 use crate::time::Time;
-
-/// How soon a request that found nothing looks again while the answer of the store is on its way.
-const SOON: Duration = Duration::from_millis(2);
-
-/// What is left of one dimension of a lease.
-#[derive(Debug, Default)]
-struct Piece {
-    left: AtomicI64,
-    used: AtomicU64,
-    /// The most that was asked for in vain.
-    denied: AtomicU64,
-    /// With so much left it is time to fetch more.
-    low: AtomicI64,
-}
-
-impl Piece {
-    fn take(&self, cost: u64) -> bool {
-        let cost_i = i64::try_from(cost).unwrap_or(i64::MAX);
-        // A request that costs nothing passes unless there are debts.
-        if self.left.fetch_sub(cost_i, Relaxed) >= cost_i {
-            self.used.fetch_add(cost, Relaxed);
-            return true;
-        }
-        self.left.fetch_add(cost_i, Relaxed);
-        self.denied.fetch_max(cost.max(1), Relaxed);
-        false
-    }
-
-    /// What to ask for to have `need` at hand, and what to give back of what is left.
-    fn even_out(&self, need: u64) -> (u64, i64) {
-        let need = i64::try_from(need).unwrap_or(i64::MAX);
-        self.low.store(need / 2, Relaxed);
-        let left = self.left.load(Relaxed);
-        if left > need {
-            self.left.fetch_sub(left - need, Relaxed);
-            return (0, left - need);
-        }
-        (need.saturating_sub(left) as u64, 0)
-    }
-
-    fn is_low(&self) -> bool {
-        self.left.load(Relaxed) <= self.low.load(Relaxed)
-    }
-
-    fn give_back(&self, cost: u64) {
-        self.left.fetch_add(i64::try_from(cost).unwrap_or(i64::MAX), Relaxed);
-        // Not below zero: it may have been counted in the period before.
-        let _ = self.used.fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(cost)));
-    }
-}
-
-/// The shared quota of one key, as this process sees it.
-pub(super) struct State {
-    pub(super) key: Arc<str>,
-    requests: CachePadded<Piece>,
-    tokens: CachePadded<Piece>,
-    /// The lease is good until then.
-    until: AtomicU64,
-    /// Nothing is to be had before.
-    again: AtomicU64,
-    /// Nobody is to use the key before.
-    rest: AtomicU64,
-    /// The store does not answer: `fallback` decides.
-    away: AtomicBool,
-    /// The last lease was less than was asked for.
-    short: AtomicBool,
-    fallback: DeclaredLimits,
-    sharers: AtomicU32,
-    /// Bits of the store's level at the last lease.
-    level: AtomicU64,
-    limits: Mutex<Limits>,
-    /// Whether [`Terms`] exist: dimensions that are not limited are not counted.
-    limits_requests: AtomicBool,
-    limits_tokens: AtomicBool,
-    /// A moment on both clocks: the balancer's, which requests bring, and the runtime's.
-    anchor: OnceLock<(Time, Instant)>,
-    pub(super) tended: AtomicBool,
-    signalled: AtomicBool,
-    pub(super) signal: Notify,
-    demand: Mutex<(Demand, Demand, Option<Instant>)>,
-    /// A rest that was told before any request brought the time.
-    early_rest: Mutex<Option<Instant>>,
-}
-
-impl State {
-    pub(super) fn new(key: &str, limits: Limits) -> Self {
-        let state = Self {
-            key: key.into(),
-            requests: CachePadded::default(),
-            tokens: CachePadded::default(),
-            until: AtomicU64::new(0),
-            again: AtomicU64::new(0),
-            rest: AtomicU64::new(0),
-            away: AtomicBool::new(false),
-            short: AtomicBool::new(false),
-            fallback: DeclaredLimits::default(),
-            sharers: AtomicU32::new(1),
-            level: AtomicU64::new(1.0_f64.to_bits()),
-            limits: Mutex::new(Limits::NONE),
-            limits_requests: AtomicBool::new(false),
-            limits_tokens: AtomicBool::new(false),
-            anchor: OnceLock::new(),
-            tended: AtomicBool::new(false),
-            signalled: AtomicBool::new(false),
-            signal: Notify::new(),
-            demand: Mutex::default(),
-            early_rest: Mutex::default(),
-        };
-        state.declare(limits);
-        state
-    }
-
-    fn declare(&self, limits: Limits) {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
-        self.limits_requests.store(limits.requests_per_minute.is_some(), Relaxed);
-        self.limits_tokens.store(limits.tokens_per_minute.is_some(), Relaxed);
-        self.fallback.declare(share(limits, self.sharers.load(Relaxed)));
-    }
-
-    pub(super) fn terms(&self) -> Option<Terms> {
-        Terms::of(*self.limits.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The balancer's time of a runtime's instant, once a request has brought the time.
-    fn time(&self, instant: Instant) -> Option<Time> {
-        let (time, at) = self.anchor.get()?;
-        Some(*time + instant.saturating_duration_since(*at))
-    }
-
-    fn see(&self, now: Time) {
-        if self.anchor.get().is_none() {
-            let _ = self.anchor.set((now, Instant::now()));
-            if let Some(end) = self.early_rest.lock().unwrap_or_else(PoisonError::into_inner).take()
-                && let Some(end) = self.time(end)
-            {
-                self.rest.fetch_max(end.as_nanos(), Relaxed);
-            }
-        }
-    }
-
-    /// Somebody has told of a rest.
-    pub(super) fn rest_for(&self, remaining: Duration) {
-        let end = Instant::now() + remaining.min(Duration::from_secs(366 * 24 * 3600));
-        if let Some(end) = self.time(end) {
-            self.rest.fetch_max(end.as_nanos(), Relaxed);
-            return;
-        }
-        let mut early = self.early_rest.lock().unwrap_or_else(PoisonError::into_inner);
-        *early = Some(early.map_or(end, |known| known.max(end)));
-        drop(early);
-        // A request may have brought the time in between.
-        if self.anchor.get().is_some()
-            && let Some(end) = self.time(end)
-        {
-            self.rest.fetch_max(end.as_nanos(), Relaxed);
-        }
-    }
-
-    fn is_leased(&self) -> bool {
-        self.limits_requests.load(Relaxed) || self.limits_tokens.load(Relaxed)
-    }
-
-    /// Takes from the lease; `Err` says when to look again.
-    fn spend(&self, cost: u64, now: Time) -> Result<(), Time> {
-        if !self.is_leased() {
-            return Ok(());
-        }
-        if self.away.load(Relaxed) {
-            return self.fallback.try_acquire(cost, now).inspect(|()| self.fallback.release());
-        }
-        let valid = now.as_nanos() < self.until.load(Relaxed);
-        let requests = self.limits_requests.load(Relaxed);
-        if valid && (!requests || self.requests.take(1)) {
-            if !self.limits_tokens.load(Relaxed) || self.tokens.take(cost) {
-                return Ok(());
-            }
-            if requests {
-                self.requests.give_back(1);
-            }
-        } else if !valid {
-            self.requests.denied.fetch_max(1, Relaxed);
-            self.tokens.denied.fetch_max(cost.max(1), Relaxed);
-        }
-        // Until then nobody else need ask; from then on somebody must, or nothing is leased.
-        let later = self.look_again(now);
-        self.again.fetch_max(later.as_nanos(), Relaxed);
-        Err(later)
-    }
-
-    /// 0 only while the store has said that nothing is to be had: who sees 0 does not ask, and without a request that asks
-    /// nothing is leased.
-    fn leased_headroom(&self, now: Time) -> f64 {
-        const SOME: f64 = 0.01;
-        let at_hand = now.as_nanos() < self.until.load(Relaxed)
-            && (!self.limits_requests.load(Relaxed) || self.requests.left.load(Relaxed) > 0)
-            && (!self.limits_tokens.load(Relaxed) || self.tokens.left.load(Relaxed) > 0);
-        if !at_hand && now.as_nanos() < self.again.load(Relaxed) && self.short.load(Relaxed) {
-            return 0.0;
-        }
-        f64::from_bits(self.level.load(Relaxed)).max(SOME)
-    }
-
-    fn look_again(&self, now: Time) -> Time {
-        Time::from_nanos(self.again.load(Relaxed)).max(now + SOON)
-    }
-
-    /// Whether the tender should look: less than half is left. Says so once per lease.
-    fn runs_low(&self) -> bool {
-        let low = (self.limits_requests.load(Relaxed) && self.requests.is_low())
-            || (self.limits_tokens.load(Relaxed) && self.tokens.is_low());
-        low && !self.signalled.load(Relaxed) && !self.signalled.swap(true, Relaxed)
-    }
-
-    /// What to ask the store for now; `None`: nothing was used or wanted for a while.
-    pub(super) fn plan(&self, now: Instant) -> Option<LeaseRequest> {
-        let terms = self.terms()?;
-        let mut demand = self.demand.lock().unwrap_or_else(PoisonError::into_inner);
-        let elapsed = demand.2.map_or(terms.horizon, |last| now.saturating_duration_since(last));
-        demand.2 = Some(now);
-        self.signalled.store(false, Relaxed);
-        let mut request = LeaseRequest::new(terms);
-        let mut idle = true;
-        if terms.requests_per_minute.is_some() {
-            let denied = self.requests.denied.swap(0, Relaxed);
-            let used = self.requests.used.swap(0, Relaxed);
-            let most = terms.requests_capacity().ceil() as u64;
-            let need = demand.0.next(used, denied > 0, elapsed, terms.horizon, most);
-            let (more, unused) = self.requests.even_out(need);
-            (request.requests, request.unused_requests) = (more, unused as u64);
-            idle &= need == 0 && unused == 0;
-        }
-        if terms.tokens_per_minute.is_some() {
-            let denied = self.tokens.denied.swap(0, Relaxed);
-            let used = self.tokens.used.swap(0, Relaxed);
-            let most = (terms.tokens_capacity().ceil() as u64).max(denied);
-            let need = demand.1.next(used, denied > 0, elapsed, terms.horizon, most).max(denied);
-            let (more, unused) = self.tokens.even_out(need);
-            // What waits needs all that it costs, whatever is left.
-            (request.tokens, request.unused_tokens) = (more, unused);
-            request.least_tokens = denied.min(more);
-            idle &= need == 0 && unused == 0 && more == 0;
-        }
-        (!idle).then_some(request)
-    }
-
-    /// The store has granted this, some time after `asked`. When to ask again.
-    pub(super) fn granted(&self, lease: &Lease, request: &LeaseRequest, asked: Instant) -> Instant {
-        let terms = request.terms;
-        self.away.store(false, Relaxed);
-        if self.sharers.swap(lease.sharers.max(1), Relaxed) != lease.sharers.max(1) {
-            let limits = *self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-            self.fallback.declare(share(limits, lease.sharers));
-        }
-        self.level.store(lease.level.to_bits(), Relaxed);
-        if let Some(rest) = lease.rest {
-            self.rest_for(rest);
-        }
-        let short = lease.requests < request.requests || lease.tokens < request.tokens;
-        self.short.store(short, Relaxed);
-        let next = if short {
-            Instant::now() + lease.ask_again.max(Duration::from_millis(1))
-        } else {
-            asked + terms.horizon
-        };
-        let again = if short { self.time(next).map_or(0, Time::as_nanos) } else { 0 };
-        self.again.store(again, Relaxed);
-        // Without an anchor no request has come yet, and none can be waiting.
-        let until = self.time(asked + terms.horizon).map_or(u64::MAX, Time::as_nanos);
-        self.until.store(until, Relaxed);
-        self.requests.left.fetch_add(i64::try_from(lease.requests).unwrap_or(i64::MAX), Relaxed);
-        self.tokens.left.fetch_add(i64::try_from(lease.tokens).unwrap_or(i64::MAX), Relaxed);
-        next.min(asked + terms.horizon)
-    }
-
-    /// What to ask a store that did not answer last time.
-    pub(super) fn probe(&self) -> Option<LeaseRequest> {
-        Some(LeaseRequest { requests: 1, ..LeaseRequest::new(self.terms()?) })
-    }
-
-    /// The last lease was less than was asked for.
-    pub(super) fn is_short(&self) -> bool {
-        self.short.load(Relaxed)
-    }
-
-    pub(super) fn is_away(&self) -> bool {
-        self.away.load(Relaxed)
-    }
-
-    /// The tender stops. Whether it must go on after all, because somebody has signalled meanwhile.
-    pub(super) fn stops(&self) -> bool {
-        self.tended.store(false, Relaxed);
-        self.signalled.load(Relaxed) && !self.tended.swap(true, Relaxed)
-    }
-
-    /// The store does not answer: from now on this process goes by its fair share. What it gave back comes to nobody.
-    pub(super) fn unanswered(&self) {
-        self.away.store(true, Relaxed);
-    }
-}
-
-/// The fair share of one of so many processes; rates only.
-fn share(limits: Limits, sharers: u32) -> Limits {
-    let sharers = sharers.max(1);
-    Limits {
-        concurrency: None,
-        requests_per_minute: limits
-            .requests_per_minute
-            .map(|n| if n == 0 { 0 } else { (n / sharers).max(1) }),
-        tokens_per_minute: limits
-            .tokens_per_minute
-            .map(|n| if n == 0 { 0 } else { (n / u64::from(sharers)).max(1) }),
-        burst: limits.burst,
-    }
-}
 
 /// The limiter of one key.
 pub(super) struct SharedLimiter {
@@ -359,7 +41,7 @@ impl Limiter for SharedLimiter {
 
     fn try_acquire(&self, cost: u64, now: Time) -> Result<(), Time> {
         self.state.see(now);
-        let rest = Time::from_nanos(self.state.rest.load(Relaxed));
+        let rest = self.state.rests_until();
         if now < rest {
             return Err(rest);
         }
@@ -377,7 +59,7 @@ impl Limiter for SharedLimiter {
                 if let Some(local) = &self.local {
                     local.release();
                 }
-                if !self.state.signalled.swap(true, Relaxed) {
+                if self.state.signals() {
                     self.wake();
                 }
                 Err(later)
@@ -392,50 +74,20 @@ impl Limiter for SharedLimiter {
     }
 
     fn available_at(&self, cost: u64, now: Time) -> Time {
-        let rest = Time::from_nanos(self.state.rest.load(Relaxed)).max(now);
         let local = self.local.as_ref().map_or(now, |local| local.available_at(cost, now));
-        let state = &self.state;
-        let shared = if !state.is_leased() {
-            now
-        } else if state.away.load(Relaxed) {
-            state.fallback.available_at(cost, now)
-        } else {
-            let cost = i64::try_from(cost).unwrap_or(i64::MAX);
-            let enough = now.as_nanos() < state.until.load(Relaxed)
-                && (!state.limits_requests.load(Relaxed) || state.requests.left.load(Relaxed) > 0)
-                && (!state.limits_tokens.load(Relaxed) || state.tokens.left.load(Relaxed) >= cost);
-            if enough { now } else { Time::from_nanos(state.again.load(Relaxed)).max(now) }
-        };
-        rest.max(local).max(shared)
+        self.state.rests_until().max(local).max(self.state.available_at(cost, now))
     }
 
     fn headroom(&self, now: Time) -> f64 {
-        if now.as_nanos() < self.state.rest.load(Relaxed) {
+        if now < self.state.rests_until() {
             return 0.0;
         }
         let local = self.local.as_ref().map_or(1.0, |local| local.headroom(now));
-        let shared = if !self.state.is_leased() {
-            1.0
-        } else if self.state.away.load(Relaxed) {
-            self.state.fallback.headroom(now)
-        } else {
-            self.state.leased_headroom(now)
-        };
-        local.min(shared)
+        local.min(self.state.headroom(now))
     }
 
     fn settle(&self, reserved: u64, actual: u64, now: Time) {
-        if self.state.limits_tokens.load(Relaxed) {
-            if self.state.away.load(Relaxed) {
-                self.state.fallback.settle(reserved, actual, now);
-            } else if actual > reserved {
-                let more = actual - reserved;
-                self.state.tokens.left.fetch_sub(i64::try_from(more).unwrap_or(i64::MAX), Relaxed);
-                self.state.tokens.used.fetch_add(more, Relaxed);
-            } else {
-                self.state.tokens.give_back(reserved - actual);
-            }
-        }
+        self.state.settle(reserved, actual, now);
         if let Some(local) = &self.local {
             local.settle(reserved, actual, now);
         }
@@ -444,7 +96,7 @@ impl Limiter for SharedLimiter {
     fn refused(&self, retry_after: Option<Duration>, now: Time) {
         self.state.see(now);
         if let Some(remaining) = retry_after {
-            self.state.rest.fetch_max((now + remaining).as_nanos(), Relaxed);
+            self.state.rest_until(now + remaining);
             let _ = self.orders.send(Order::Rest(Arc::clone(&self.state.key), remaining));
         }
         if let Some(local) = &self.local {

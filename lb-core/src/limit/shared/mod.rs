@@ -16,6 +16,8 @@ mod demand;
 mod driver;
 mod lease;
 mod limiter;
+mod piece;
+mod state;
 mod terms;
 #[cfg(test)]
 mod tests;
