@@ -5,6 +5,14 @@
 
 use std::sync::Arc;
 
+/// What every key of ours begins with: the rest up to the brace is its hash tag.
+const BEGIN: &str = "lb:{";
+
+/// Whether it is the name of a key of ours.
+pub(crate) fn is_key(name: &[u8]) -> bool {
+    name.starts_with(BEGIN.as_bytes())
+}
+
 /// What all keys of a registry begin with.
 #[derive(Clone, Debug)]
 pub(crate) struct Namespace {
@@ -18,17 +26,17 @@ impl Namespace {
 
     /// The sorted set of the names of services: name → when it was last written to (µs).
     pub(crate) fn services(&self) -> String {
-        format!("lb:{{{}}}:services", self.name)
+        format!("{BEGIN}{}}}:services", self.name)
     }
 
     pub(crate) fn service(&self, service: &str) -> ServiceKeys {
-        let tag = format!("lb:{{{}/{}}}", self.name, encode(service));
+        let tag = format!("{BEGIN}{}/{}}}", self.name, encode(service));
         ServiceKeys { tag: tag.into() }
     }
 
     /// The hash tag of a quota that processes share.
     pub(crate) fn quota(&self, key: &str) -> QuotaKeys {
-        QuotaKeys { tag: format!("lb:{{{}/{}}}", self.name, encode(key)).into() }
+        QuotaKeys { tag: format!("{BEGIN}{}/{}}}", self.name, encode(key)).into() }
     }
 }
 

@@ -53,10 +53,6 @@ pub(super) struct Begun<I: ServiceInstance> {
 }
 
 impl<I: ServiceInstance> Begun<I> {
-    pub(super) fn new(taken: Taken<I>, terms: Terms, why: Why) -> Self {
-        Self { taken, terms, why }
-    }
-
     /// The instance for the closure, and what the engine keeps.
     pub(super) fn start(self) -> (Picked<I>, Running<'static, I>) {
         let Self { taken: Taken { held, .. }, terms, why } = self;

@@ -33,7 +33,7 @@ fn pick<I: ServiceInstance, C>(
     served.pool().meters().again(why);
     let taken = call.take(lease, &published, limit.is_some(), plan.attempts());
     let terms = Terms::new(call.clock(), at, limit, call.options.cost, plan.attempts());
-    Ok(Begun::new(taken, terms, why))
+    Ok(Begun { taken, terms, why })
 }
 
 /// Does what the plan says until somebody is picked.

@@ -9,6 +9,7 @@ use redis::{Arg, Cmd, Pipeline, RedisError, Value};
 
 use super::address::Node;
 use super::verdict::Trouble;
+use crate::keys::is_key;
 
 #[derive(Clone)]
 enum Wire {
@@ -52,7 +53,7 @@ impl Request<'_> {
             Self::Transaction(transaction) => Some(&transaction.guide),
         };
         let key = command?.args_iter().find_map(|arg| match arg {
-            Arg::Simple(arg) if arg.starts_with(b"lb:{") => Some(arg),
+            Arg::Simple(arg) if is_key(arg) => Some(arg),
             _ => None,
         });
         key.map(Slot::for_key)

@@ -43,11 +43,10 @@ struct Point<W> {
 const MANY: usize = 1 << 20;
 
 /// A number of few bits.
-pub(super) trait Word: Copy + Ord {
+pub(super) trait Word: Copy + Ord + Into<u32> {
     const BITS: u32;
     /// The last bits of a number.
     fn of(number: u64) -> Self;
-    fn slot(self) -> Slot;
 }
 
 impl Word for u16 {
@@ -56,10 +55,6 @@ impl Word for u16 {
     fn of(number: u64) -> Self {
         number as Self
     }
-    #[inline]
-    fn slot(self) -> Slot {
-        Slot::from_index(self.into())
-    }
 }
 
 impl Word for u32 {
@@ -67,10 +62,6 @@ impl Word for u32 {
     #[inline]
     fn of(number: u64) -> Self {
         number as Self
-    }
-    #[inline]
-    fn slot(self) -> Slot {
-        Slot::from_index(self)
     }
 }
 
@@ -100,8 +91,8 @@ impl Ring {
     #[inline]
     fn owner(&self, i: usize) -> Slot {
         match self {
-            Self::Narrow(points) => points.all[i].owner.slot(),
-            Self::Wide(points) => points.all[i].owner.slot(),
+            Self::Narrow(points) => Slot::from_index(points.all[i].owner.into()),
+            Self::Wide(points) => Slot::from_index(points.all[i].owner),
         }
     }
 
