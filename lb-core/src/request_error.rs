@@ -24,8 +24,12 @@ use crate::failure::{Classify, Failure, FailureKind};
 /// }
 /// # check(200, None).unwrap();
 /// ```
+///
+/// One pointer: what an answer that is no error is handed on with does not grow by what an error has to say.
+pub struct RequestError(Box<Facts>);
+
 #[derive(Debug)]
-pub struct RequestError {
+struct Facts {
     failure: Failure,
     message: Cow<'static, str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -41,9 +45,18 @@ macro_rules! constructors {
 }
 
 impl RequestError {
+    #[cold]
+    fn of(
+        failure: Failure,
+        message: Cow<'static, str>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self(Box::new(Facts { failure, message, source }))
+    }
+
     /// An error of the given kind.
     pub fn new(kind: FailureKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { failure: Failure::new(kind), message: message.into(), source: None }
+        Self::of(Failure::new(kind), message.into(), None)
     }
 
     constructors! {
@@ -68,7 +81,7 @@ impl RequestError {
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: impl Into<Option<Duration>>) -> Self {
         if let Some(after) = retry_after.into() {
-            self.failure = self.failure.with_retry_after(after);
+            self.0.failure = self.0.failure.with_retry_after(after);
         }
         self
     }
@@ -76,48 +89,59 @@ impl RequestError {
     /// The error underneath, kept in the `source()` chain.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// What the balancer makes of it.
-    pub const fn failure(&self) -> Failure {
-        self.failure
+    pub fn failure(&self) -> Failure {
+        self.0.failure
     }
 
     /// The kind.
-    pub const fn kind(&self) -> FailureKind {
-        self.failure.kind()
+    pub fn kind(&self) -> FailureKind {
+        self.0.failure.kind()
     }
 
     /// The message it was made with.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
 impl Classify for RequestError {
     fn classify(&self) -> Failure {
-        self.failure
+        self.0.failure
+    }
+}
+
+impl fmt::Debug for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Facts { failure, message, source } = &*self.0;
+        f.debug_struct("RequestError")
+            .field("failure", failure)
+            .field("message", message)
+            .field("source", source)
+            .finish()
     }
 }
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.failure, self.message)
+        write!(f, "{}: {}", self.0.failure, self.0.message)
     }
 }
 
 impl StdError for RequestError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }
 
 impl From<std::io::Error> for RequestError {
     fn from(error: std::io::Error) -> Self {
         let failure = error.classify();
-        Self { failure, message: "i/o error".into(), source: Some(error.into()) }
+        Self::of(failure, "i/o error".into(), Some(error.into()))
     }
 }
 
