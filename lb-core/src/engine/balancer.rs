@@ -227,7 +227,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
     /// What the balancer knows of a service; `None` if it has not been called yet or was let go for being idle.
     /// O(n log n) for n instances, and takes a lock that updates of the set take, too: for monitoring, not per call.
     pub fn stats(&self, service: &str) -> Option<ServiceStats> {
-        self.directory().map().get(service).map(|served| served.stats())
+        self.directory().get(service).map(|found| found.served().stats())
     }
 
     /// Waits until an instance gets no requests any more (it drains, has weight 0, or was deregistered) and those that
@@ -248,7 +248,9 @@ impl<I: ServiceInstance> LoadBalancer<I> {
     ///
     /// Cancel-safe. Costs a request nothing but the look at a flag.
     pub async fn drained(&self, service: &str, id: &str) {
-        let Some(served) = self.directory().map().get(service).map(Arc::clone) else { return };
+        let Some(served) = self.directory().get(service).map(|found| Arc::clone(found.served())) else {
+            return;
+        };
         let waiting = self.directory().context().signal.wait();
         loop {
             // Before the look: whoever ends a request, or changes the set, from here on is heard.
@@ -269,7 +271,7 @@ impl<I: ServiceInstance> LoadBalancer<I> {
     /// × instances).
     #[cfg(feature = "metrics")]
     pub fn publish_metrics(&self) {
-        self.directory().map().values().for_each(|served| served.publish());
+        self.directory().all().iter().for_each(|served| served.publish());
     }
 
     /// The registry that the balancer reads.

@@ -196,24 +196,37 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         if self.options.validate().is_err() {
             return None;
         }
-        self.target.with(&self.inner.directory, |served| self.first_of(served, terms, basis, missed))?
+        match self.target {
+            Target::Name(name) => {
+                let found = self.inner.directory.get(name)?;
+                let (slot, taken) = self.first_of(found.served(), found.published(), terms, missed)?;
+                *basis = Basis::by_name(found, slot);
+                Some(taken)
+            }
+            Target::Handle(service) => {
+                let served = service.served()?;
+                let published = served.published();
+                let (slot, taken) = self.first_of(served, &published, terms, missed)?;
+                *basis = Basis::by_handle(published, slot);
+                Some(taken)
+            }
+        }
     }
 
     #[inline]
     fn first_of(
         &self,
         served: &Served<I>,
+        published: &Published<I>,
         terms: &mut Terms,
-        basis: &mut Basis<I>,
         missed: &mut Missed,
-    ) -> Option<Taken<I>> {
+    ) -> Option<(Slot, Taken<I>)> {
         served.touch();
         if !served.queue.is_empty() {
             *missed = Missed::InLine;
             return None;
         }
-        let published = served.published();
-        let (slot, lease) = match self.acquire(served, &published, &NOTHING, self.started) {
+        let (slot, lease) = match self.acquire(served, published, &NOTHING, self.started) {
             Ok(acquired) => acquired,
             Err(why) => {
                 *missed = Missed::Nobody(why);
@@ -228,9 +241,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
                 true
             }
         };
-        let taken = self.take(lease, &published, limited, 1);
-        *basis = Basis::new(published, slot);
-        Some(taken)
+        Some((slot, self.take(lease, published, limited, 1)))
     }
 
     /// Picks at the time `now`, which its caller has just read for itself.

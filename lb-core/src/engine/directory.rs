@@ -1,21 +1,20 @@
-//! Which services are in service: a map that calls read without a lock.
+//! Which services are in service: what calls read, and how it gets there.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
 use tokio::sync::OnceCell;
 
 use super::clock::EngineClock;
+use super::roster::{Found, Roster};
 use super::served::Served;
 use crate::check::HealthCheck;
 use crate::instance::ServiceInstance;
 use crate::pool::PoolContext;
 use crate::registry::{RegistryError, ServiceRegistry};
 
-type Map<I> = HashMap<Arc<str>, Arc<Served<I>>, foldhash::fast::RandomState>;
 type Opening<I> = OnceCell<Result<Arc<Served<I>>, RegistryError>>;
 
 /// All services in service, and those that are just being looked up.
@@ -25,7 +24,7 @@ pub(crate) struct Directory<I> {
     context: Arc<PoolContext<I>>,
     clock: EngineClock,
     idle: Duration,
-    map: ArcSwap<Map<I>>,
+    roster: Arc<Roster<I>>,
     /// Names that somebody is asking the registry about, or waiting for. Concurrent callers share one look-up; an
     /// entry goes with the last of them, so asking for what does not exist leaves nothing behind.
     opening: Mutex<HashMap<Arc<str>, Weak<Opening<I>>>>,
@@ -81,7 +80,7 @@ impl<I: ServiceInstance> Directory<I> {
             context,
             clock,
             idle,
-            map: ArcSwap::default(),
+            roster: Arc::default(),
             opening: Mutex::default(),
             this: Weak::clone(this),
         })
@@ -104,10 +103,16 @@ impl<I: ServiceInstance> Directory<I> {
         &self.context
     }
 
-    /// The services in service. No lock, no reference count.
-    #[inline]
-    pub(crate) fn map(&self) -> Guard<Arc<Map<I>>> {
-        self.map.load()
+    /// The service of that name, if it is in service.
+    #[inline(always)]
+    pub(crate) fn get(&self, name: &str) -> Option<Found<I>> {
+        self.roster.find(name)
+    }
+
+    /// The services in service.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn all(&self) -> Vec<Arc<Served<I>>> {
+        self.roster.all()
     }
 
     /// The service of that name, looked up in the registry if it is not in service yet.
@@ -116,7 +121,7 @@ impl<I: ServiceInstance> Directory<I> {
             return Ok(found);
         }
         let shared = self.share(name);
-        // Who shared the look-up until now has put the service into the map before it left.
+        // Who shared the look-up until now has put the service in before it left.
         if let Some(found) = self.find(name) {
             return Ok(found);
         }
@@ -142,7 +147,7 @@ impl<I: ServiceInstance> Directory<I> {
     }
 
     fn find(&self, name: &str) -> Option<Resolved<I>> {
-        let served = Arc::clone(self.map().get(name)?);
+        let served = Arc::clone(self.get(name)?.served());
         served.refresh();
         served.drive();
         Some(Resolved { served, _opening: None })
@@ -150,7 +155,10 @@ impl<I: ServiceInstance> Directory<I> {
 
     async fn open(&self, name: &str) -> Result<Arc<Served<I>>, RegistryError> {
         let watch = self.registry.watch(name).await?;
-        Ok(Served::start(name, watch, &self.context, self.clock, &self.this, self.idle))
+        let served = Served::start(name, watch, &self.context, self.clock, &self.this, self.idle);
+        let roster = Arc::clone(&self.roster);
+        served.home().on_publish(move |home| roster.refresh(home));
+        Ok(served)
     }
 
     fn share(&self, name: &str) -> Shared<I> {
@@ -175,34 +183,22 @@ impl<I: ServiceInstance> Directory<I> {
     /// Puts a service that turned out to exist where calls find it. Returns the one that is there now.
     pub(crate) fn adopt(&self, served: &Arc<Served<I>>) -> Arc<Served<I>> {
         let name = served.pool().service();
-        if let Some(there) = self.map().get(name) {
-            return Arc::clone(there);
+        match self.get(name) {
+            Some(there) => Arc::clone(there.served()),
+            None => self.roster.insert(name, served),
         }
-        let mut winner = Arc::clone(served);
-        self.map.rcu(|map| {
-            let mut map = Map::clone(map);
-            winner = Arc::clone(map.entry(Arc::clone(name)).or_insert_with(|| Arc::clone(served)));
-            map
-        });
-        winner
     }
 
     /// Lets an idle service go. Who holds it (a handle, a call) keeps it going; the next call looks it up anew.
     pub(crate) fn release(&self, served: &Arc<Served<I>>) {
         let name = served.pool().service();
-        let is_there = self.map().get(name).is_some_and(|there| Arc::ptr_eq(there, served));
-        // This reference, the caller's, and the map's: nobody else.
+        let is_there = self.get(name).is_some_and(|there| Arc::ptr_eq(there.served(), served));
+        // This reference, and the roster's: nobody else.
         if !is_there || Arc::strong_count(served) > 2 {
             return;
         }
-        self.map.rcu(|map| {
-            let mut map = Map::clone(map);
-            if map.get(name).is_some_and(|there| Arc::ptr_eq(there, served)) {
-                map.remove(name);
-            }
-            map
-        });
-        // Somebody took it, or began a call, just before it was out of the map.
+        self.roster.remove(name, served);
+        // Somebody took it, or began a call, just before it was out.
         if Arc::strong_count(served) > 1 || !served.is_idle() {
             self.adopt(served);
         } else {
@@ -215,7 +211,14 @@ impl<I> Directory<I> {
     /// Counts, and no instance.
     pub(crate) fn fmt_in(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
         let looked_up = self.opening.lock().unwrap_or_else(PoisonError::into_inner).len();
-        f.field("services", &self.map.load().len()).field("looked_up", &looked_up).finish_non_exhaustive()
+        f.field("services", &self.roster.all().len()).field("looked_up", &looked_up).finish_non_exhaustive()
+    }
+}
+
+impl<I> Drop for Directory<I> {
+    fn drop(&mut self) {
+        // The services hold the roster that holds them.
+        self.roster.clear();
     }
 }
 

@@ -32,6 +32,7 @@ mod picked;
 mod queue;
 mod random;
 mod retry;
+mod roster;
 mod served;
 mod service;
 mod target;

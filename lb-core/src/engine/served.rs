@@ -44,6 +44,13 @@ pub(crate) struct Served<I> {
     this: Weak<Self>,
 }
 
+impl<I> Served<I> {
+    /// What the members of its pool have in common.
+    pub(crate) fn home(&self) -> &Arc<Home<I>> {
+        &self.home
+    }
+}
+
 impl<I: ServiceInstance> Served<I> {
     /// Makes the pool of a service: takes over the watch's current snapshot, and later ones as soon as it is
     /// [driven](Self::drive) or the registry says so on the writer's side.

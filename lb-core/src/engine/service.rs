@@ -50,8 +50,8 @@ impl<I: ServiceInstance> Clone for Service<I> {
 impl<I: ServiceInstance> Service<I> {
     pub(crate) fn new(balancer: LoadBalancer<I>, name: Arc<str>) -> Self {
         let served = OnceLock::new();
-        if let Some(found) = balancer.inner().directory.map().get(&name) {
-            let _ = served.set(Arc::clone(found));
+        if let Some(found) = balancer.inner().directory.get(&name) {
+            let _ = served.set(Arc::clone(found.served()));
         }
         Self { balancer, name, served: Arc::new(served) }
     }

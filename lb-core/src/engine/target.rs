@@ -32,7 +32,7 @@ impl<I: ServiceInstance> Target<'_, I> {
     #[inline]
     pub(crate) fn with<R>(&self, directory: &Directory<I>, f: impl FnOnce(&Served<I>) -> R) -> Option<R> {
         match self {
-            Self::Name(name) => directory.map().get(*name).map(|served| f(served)),
+            Self::Name(name) => directory.get(name).map(|found| f(found.served())),
             Self::Handle(service) => service.served().map(|served| f(served)),
         }
     }

@@ -1,6 +1,6 @@
 //! What the members of one pool have in common: [`Home`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -25,6 +25,38 @@ pub(crate) struct Home<I> {
     pub(crate) context: Arc<PoolContext<I>>,
     /// What picks read. It holds members, and members hold this: the [`Pool`](super::Pool) empties it when it goes.
     pub(crate) published: ArcSwap<Published<I>>,
+    /// Told of each change of it.
+    listener: OnceLock<Listener<I>>,
+}
+
+type Listener<I> = Box<dyn Fn(&Home<I>) + Send + Sync>;
+
+impl<I> Home<I> {
+    /// Nothing is published but `nobody`.
+    pub(crate) fn new(
+        service: Arc<str>,
+        health: PoolHealth,
+        meters: Arc<Meters>,
+        context: Arc<PoolContext<I>>,
+        nobody: &Arc<Published<I>>,
+    ) -> Self {
+        let (signal, published) = (Arc::clone(&context.signal), ArcSwap::new(Arc::clone(nobody)));
+        Self { service, signal, health, meters, context, published, listener: OnceLock::new() }
+    }
+
+    /// Picks are made from this from now on.
+    pub(crate) fn publish(&self, published: Published<I>) {
+        self.published.store(Arc::new(published));
+        if let Some(listener) = self.listener.get() {
+            listener(self);
+        }
+    }
+
+    /// Has `listener` told of each change of what is published, for who keeps a copy. Only the first one is. It is called
+    /// where the change was made, maybe under locks of the registry.
+    pub(crate) fn on_publish(&self, listener: impl Fn(&Self) + Send + Sync + 'static) {
+        let _ = self.listener.set(Box::new(listener));
+    }
 }
 
 impl<I: crate::ServiceInstance> Home<I> {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use super::budget::RetryBudget;
@@ -90,8 +89,7 @@ impl<I: ServiceInstance> Pool<I> {
             hedger: context.config.hedge().map(|config| Arc::new(Hedger::new(*config, now))),
         });
         let budget = RetryBudget::new(context.config.retry_budget(), now);
-        let published = ArcSwap::new(Arc::clone(&nobody));
-        let home = Arc::new(Home { service, signal, health, meters, context, published });
+        let home = Arc::new(Home::new(service, health, meters, context, &nobody));
         let writer = Writer { members: Members::new(Arc::clone(&home)), applied: None, spec: None };
         Arc::new(Self { home, nobody, writer: Mutex::new(writer), budget })
     }
@@ -141,7 +139,7 @@ impl<I: ServiceInstance> Pool<I> {
             hedger: hedger(config.hedge(), current.hedger.as_ref(), now),
         };
         drop(current);
-        self.home.published.store(Arc::new(published));
+        self.home.publish(published);
         writer.applied = Some(snapshot);
         drop(writer);
         self.home.context.signal.wake_waiting();
