@@ -213,7 +213,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn first_of(
         &self,
         served: &Served<I>,
