@@ -140,7 +140,8 @@ impl<I> Roster<I> {
     /// Takes that very service out.
     pub(crate) fn remove(&self, name: &str, served: &Arc<Served<I>>) {
         let hash = self.hasher.hash_one(name);
-        let (old, writer) = self.rewrite(hash, |lines| lines.retain(|line| !Arc::ptr_eq(&line.served, served)));
+        let (old, writer) =
+            self.rewrite(hash, |lines| lines.retain(|line| !Arc::ptr_eq(&line.served, served)));
         // With the last of a service goes the registry's guard, which runs the registry's code.
         drop(writer);
         drop(old);

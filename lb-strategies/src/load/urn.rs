@@ -10,6 +10,8 @@ pub(crate) struct Urn<I> {
     set: MemberSet<I>,
     /// For weights that differ too much to draw anybody and reject the light ones.
     table: Option<AliasTable>,
+    /// How often to draw for each that is wanted, before everybody is looked at.
+    draws: usize,
 }
 
 /// Distinct members in the order in which they were drawn.
@@ -19,15 +21,17 @@ pub(crate) struct Drawn {
     len: usize,
 }
 
-/// How often to draw before everybody is looked at: more than it takes while a third is eligible and nobody is heavier
-/// than the mean, for two choices.
+/// How often to draw for each that is wanted, before everybody is looked at: more than it takes while a third is eligible and
+/// nobody is heavier than the mean, for two choices.
 const DRAWS: usize = 24;
 
 impl<I> Urn<I> {
     /// O(1), or O(number of members) if some weigh more than eight times the mean.
     pub(crate) fn new(set: &MemberSet<I>) -> Self {
-        let table = (skew(set) > MILD_SKEW).then(|| AliasTable::new(set));
-        Self { set: set.clone(), table }
+        let skew = skew(set);
+        let table = (skew > MILD_SKEW).then(|| AliasTable::new(set));
+        let draws = DRAWS * if table.is_some() { 1 } else { skew.ceil() as usize };
+        Self { set: set.clone(), table, draws }
     }
 
     /// Draws `n` distinct eligible members (at most 10), each with a chance in proportion to its weight among those that
@@ -39,8 +43,7 @@ impl<I> Urn<I> {
     #[inline]
     pub(crate) fn draw(&self, drawn: &mut Drawn, candidates: &Candidates<'_, I>, n: usize) -> bool {
         let n = n.min(self.set.len()).min(MOST_CHOICES);
-        let draws = DRAWS * n * if self.table.is_some() { 1 } else { skew(&self.set).ceil() as usize };
-        for _ in 0..draws {
+        for _ in 0..self.draws * n {
             if let Some(slot) = self.draw_one(candidates)
                 && !drawn.as_slice().contains(&slot)
             {
