@@ -104,6 +104,39 @@ async fn writers_see_their_own_writes_whoever_rebuilds() {
     }
 }
 
+/// Services found side by side are replaced together when one of them changes; no change of another may be lost by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_services_that_change_at_once_do_not_disturb_each_other() {
+    let registry = MemoryRegistry::new();
+    let lb = LoadBalancer::new(registry.clone());
+    let writers = (0..4).map(|writer| {
+        let (lb, registry) = (lb.clone(), registry.clone());
+        tokio::spawn(async move {
+            let services: Vec<_> = (0..100).map(|n| format!("service-{writer}-{n}")).collect();
+            for round in 0..20 {
+                for service in &services {
+                    let id = format!("{service}-{round}");
+                    registry.replace_all(service, [Instance::new(id.clone())]).unwrap();
+                    let handle = lb.service(service.as_str());
+                    for picked in [
+                        lb.execute(service, async |i| Ok::<_, RequestError>(i.id.clone())).await.unwrap(),
+                        handle.execute(async |i| Ok::<_, RequestError>(i.id.clone())).await.unwrap(),
+                    ] {
+                        assert_eq!(picked, id);
+                    }
+                }
+            }
+            services
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        for service in writer.await.unwrap() {
+            let stats = lb.stats(&service).unwrap();
+            assert_eq!((&*stats.service, stats.instances.len()), (&*service, 1));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_first_calls_share_one_look_up_and_unknown_names_leave_nothing() {
     let registry = MemoryRegistry::new();

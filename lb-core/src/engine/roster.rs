@@ -18,32 +18,37 @@ const PAGES: u32 = 6;
 /// both: the service, and what is picked from. A change of what a service has published replaces its page. There are as
 /// many pages that most have one service or none: then that is as cheap as if the service had the place for itself.
 pub(crate) struct Roster<I> {
-    pages: [ArcSwap<Page<I>>; 1 << PAGES],
+    pages: [ArcSwap<Page<Listed<I>>>; 1 << PAGES],
     hasher: foldhash::fast::RandomState,
     /// Held by whoever replaces a page.
     writer: Mutex<()>,
 }
 
-/// The services whose names' hashes begin alike, in the order of the hashes.
-struct Page<I>(Vec<Line<I>>);
-
 /// A service, and what it has published.
-struct Line<I> {
-    hash: u64,
-    name: Arc<str>,
+struct Listed<I> {
     served: Arc<Served<I>>,
     published: Arc<Published<I>>,
 }
 
-impl<I> Clone for Line<I> {
+impl<I> Clone for Listed<I> {
     fn clone(&self) -> Self {
-        let (name, served) = (Arc::clone(&self.name), Arc::clone(&self.served));
-        Self { hash: self.hash, name, served, published: Arc::clone(&self.published) }
+        Self { served: Arc::clone(&self.served), published: Arc::clone(&self.published) }
     }
 }
 
-impl<I> Page<I> {
-    /// Where the service is.
+/// What has names whose hashes begin alike, in the order of the hashes.
+#[derive(Clone)]
+struct Page<T>(Vec<Line<T>>);
+
+#[derive(Clone)]
+struct Line<T> {
+    hash: u64,
+    name: Arc<str>,
+    what: T,
+}
+
+impl<T> Page<T> {
+    /// Where that name is.
     #[inline]
     fn find(&self, hash: u64, name: &str) -> Option<usize> {
         let mut at = self.0.partition_point(|line| line.hash < hash);
@@ -55,30 +60,36 @@ impl<I> Page<I> {
             at += 1;
         }
     }
+
+    /// Puts something in under a name that is not there.
+    fn insert(&mut self, hash: u64, name: Arc<str>, what: T) {
+        let at = self.0.partition_point(|line| line.hash < hash);
+        self.0.insert(at, Line { hash, name, what });
+    }
 }
 
 /// A service that is in service, as one call sees it.
 pub(crate) struct Found<I> {
-    page: Guard<Arc<Page<I>>>,
+    page: Guard<Arc<Page<Listed<I>>>>,
     at: usize,
 }
 
 impl<I> Found<I> {
     #[inline]
-    fn line(&self) -> &Line<I> {
-        &self.page.0[self.at]
+    fn listed(&self) -> &Listed<I> {
+        &self.page.0[self.at].what
     }
 
     /// The service.
     #[inline]
     pub(crate) fn served(&self) -> &Arc<Served<I>> {
-        &self.line().served
+        &self.listed().served
     }
 
     /// What it has published.
     #[inline]
     pub(crate) fn published(&self) -> &Published<I> {
-        &self.line().published
+        &self.listed().published
     }
 }
 
@@ -95,7 +106,7 @@ impl<I> Default for Roster<I> {
 
 impl<I> Roster<I> {
     #[inline]
-    fn page(&self, hash: u64) -> &ArcSwap<Page<I>> {
+    fn page(&self, hash: u64) -> &ArcSwap<Page<Listed<I>>> {
         &self.pages[(hash >> (u64::BITS - PAGES)) as usize]
     }
 
@@ -112,25 +123,22 @@ impl<I> Roster<I> {
 
     /// All services.
     pub(crate) fn all(&self) -> Vec<Arc<Served<I>>> {
-        let served = |page: &ArcSwap<Page<I>>| {
-            page.load().0.iter().map(|line| Arc::clone(&line.served)).collect::<Vec<_>>()
-        };
-        self.pages.iter().flat_map(served).collect()
+        let mut all = Vec::new();
+        for page in &self.pages {
+            all.extend(page.load().0.iter().map(|line| Arc::clone(&line.what.served)));
+        }
+        all
     }
 
     /// Puts a service in, unless there is one of that name. Returns the one that is there now.
     pub(crate) fn insert(&self, name: &Arc<str>, served: &Arc<Served<I>>) -> Arc<Served<I>> {
         let hash = self.hasher.hash_one(&**name);
-        let (name, served) = (Arc::clone(name), Arc::clone(served));
-        let mut there = Arc::clone(&served);
-        let (old, _writer) = self.rewrite(hash, |lines| {
-            let at = lines.partition_point(|line| line.hash < hash);
-            match lines[at..].iter().find(|line| line.hash == hash && line.name == name) {
-                Some(line) => there = Arc::clone(&line.served),
-                None => {
-                    let published = served.home().published.load_full();
-                    lines.insert(at, Line { hash, name, served, published });
-                }
+        let mut there = Arc::clone(served);
+        let (old, _writer) = self.rewrite(hash, |page| match page.find(hash, name) {
+            Some(at) => there = Arc::clone(&page.0[at].what.served),
+            None => {
+                let (served, published) = (Arc::clone(served), served.home().published.load_full());
+                page.insert(hash, Arc::clone(name), Listed { served, published });
             }
         });
         drop(old);
@@ -141,7 +149,7 @@ impl<I> Roster<I> {
     pub(crate) fn remove(&self, name: &str, served: &Arc<Served<I>>) {
         let hash = self.hasher.hash_one(name);
         let (old, writer) =
-            self.rewrite(hash, |lines| lines.retain(|line| !Arc::ptr_eq(&line.served, served)));
+            self.rewrite(hash, |page| page.0.retain(|line| !Arc::ptr_eq(&line.what.served, served)));
         // With the last of a service goes the registry's guard, which runs the registry's code.
         drop(writer);
         drop(old);
@@ -150,7 +158,7 @@ impl<I> Roster<I> {
     /// Takes all services out.
     pub(crate) fn clear(&self) {
         for page in 0..self.pages.len() as u64 {
-            let (old, writer) = self.rewrite(page << (u64::BITS - PAGES), Vec::clear);
+            let (old, writer) = self.rewrite(page << (u64::BITS - PAGES), |page| page.0.clear());
             drop(writer);
             drop(old);
         }
@@ -161,10 +169,11 @@ impl<I> Roster<I> {
     pub(crate) fn refresh(&self, home: &Home<I>) {
         let hash = self.hasher.hash_one(&*home.service);
         let mut before = None;
-        let (old, writer) = self.rewrite(hash, |lines| {
-            if let Some(line) = lines.iter_mut().find(|line| std::ptr::eq(&**line.served.home(), home)) {
+        let (old, writer) = self.rewrite(hash, |page| {
+            let mut listed = page.0.iter_mut().map(|line| &mut line.what);
+            if let Some(there) = listed.find(|listed| std::ptr::eq(&**listed.served.home(), home)) {
                 // The latest, whoever comes first.
-                before = Some(std::mem::replace(&mut line.published, home.published.load_full()));
+                before = Some(std::mem::replace(&mut there.published, home.published.load_full()));
             }
         });
         // All services of this page are on the new one, too, for as long as nobody else writes.
@@ -178,18 +187,39 @@ impl<I> Roster<I> {
     fn rewrite(
         &self,
         hash: u64,
-        change: impl FnOnce(&mut Vec<Line<I>>),
-    ) -> (Arc<Page<I>>, MutexGuard<'_, ()>) {
+        change: impl FnOnce(&mut Page<Listed<I>>),
+    ) -> (Arc<Page<Listed<I>>>, MutexGuard<'_, ()>) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let page = self.page(hash);
-        let mut lines = page.load().0.clone();
-        change(&mut lines);
-        (page.swap(Arc::new(Page(lines))), writer)
+        let mut new = Page::clone(&page.load());
+        change(&mut new);
+        (page.swap(Arc::new(new)), writer)
     }
 }
 
 impl<I> fmt::Debug for Roster<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Roster").field("services", &self.all().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_whatever_their_hashes() {
+        let mut page = Page(Vec::new());
+        // Two thirds of the names share their hash with others.
+        let hash = |n: u64| if n.is_multiple_of(3) { n } else { 7 };
+        for n in [5, 3, 8, 0, 1, 9, 2, 7, 4, 6] {
+            page.insert(hash(n), n.to_string().into(), n);
+        }
+        for n in 0..10 {
+            let at = page.find(hash(n), &n.to_string()).unwrap();
+            assert_eq!(page.0[at].what, n);
+            assert_eq!(page.find(hash(n) + 100, &n.to_string()), None, "another hash");
+            assert_eq!(page.find(hash(n), "another name"), None);
+        }
     }
 }
