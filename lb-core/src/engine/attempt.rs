@@ -156,7 +156,7 @@ impl<'p, I: ServiceInstance> Running<'p, I> {
         let (member, now) = (self.member(), self.clock.now());
         let elapsed = now.since(self.started);
         let timeout = self.limit.map(|limit| limit.at.since(self.started));
-        let outcome = Outcome::success(elapsed).with_timeout(timeout);
+        let outcome = Outcome::success(elapsed).with_timeout(timeout).ended_at(now);
         match self.hold {
             Hold::Basis(published, member) => member.home().record_in(published, member, &outcome, now),
             Hold::Member(ref member) => member.home().record(member, &outcome, now),

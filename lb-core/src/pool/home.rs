@@ -76,7 +76,12 @@ impl<I: crate::ServiceInstance> Home<I> {
         self.meters.attempt(outcome);
         let effect = outcome::apply(member, outcome, &self.context.groups, now);
         if published.interest.outcomes {
-            published.picker.on_outcome(member, &outcome.ended_at(now));
+            // Not copied if it says so already: it has just been written, in small pieces, and is copied in large ones.
+            if outcome.at == now {
+                published.picker.on_outcome(member, outcome);
+            } else {
+                published.picker.on_outcome(member, &outcome.ended_at(now));
+            }
         }
         if outcome.is_success()
             && let Some(hedger) = &published.hedger
