@@ -37,10 +37,15 @@ impl<I> Clone for Listed<I> {
 }
 
 /// What has names whose hashes begin alike, in the order of the hashes.
+///
+/// It has its cache lines for itself, and so have its lines of text: what all threads read must not lie beside what they
+/// write, such as a reference count in the allocation before.
 #[derive(Clone)]
+#[repr(align(64))]
 struct Page<T>(Vec<Line<T>>);
 
 #[derive(Clone)]
+#[repr(align(64))]
 struct Line<T> {
     hash: u64,
     name: Arc<str>,
