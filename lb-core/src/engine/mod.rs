@@ -3,7 +3,7 @@
 //! # What a call costs, and what it may see
 //!
 //! Until the closure runs there is no lock, no allocation, no system call and no await: one hash look-up of the
-//! service's name in an immutable map, one load of the service's published set, the strategy's pick, two atomic
+//! service's name, which finds what the service has published, too (one guard for both), the strategy's pick, two atomic
 //! additions (in flight, the strategy's turn), one reference count, one read of the clock. Who judges the outcome takes
 //! a reference of its own only if the closure's future is not over at its first poll; until then it holds what the pick
 //! was made from. What a call touches of the member lies together: the counters with the gate's flags behind them on one
