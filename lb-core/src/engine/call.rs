@@ -213,6 +213,7 @@ impl<'a, I: ServiceInstance, C> Call<'a, I, C> {
         }
     }
 
+    #[expect(clippy::inline_always, reason = "what it finds stays in registers: see `Call::run`")]
     #[inline(always)]
     fn first_of(
         &self,

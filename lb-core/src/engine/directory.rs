@@ -104,6 +104,7 @@ impl<I: ServiceInstance> Directory<I> {
     }
 
     /// The service of that name, if it is in service.
+    #[expect(clippy::inline_always, reason = "see `Roster::find`")]
     #[inline(always)]
     pub(crate) fn get(&self, name: &str) -> Option<Found<I>> {
         self.roster.find(name)

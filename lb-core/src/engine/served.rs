@@ -49,6 +49,11 @@ impl<I> Served<I> {
     pub(crate) fn home(&self) -> &Arc<Home<I>> {
         &self.home
     }
+
+    /// Whether that is its home.
+    pub(crate) fn is_at(&self, home: &Home<I>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.home), home)
+    }
 }
 
 impl<I: ServiceInstance> Served<I> {
