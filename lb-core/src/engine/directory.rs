@@ -158,7 +158,7 @@ impl<I: ServiceInstance> Directory<I> {
         let watch = self.registry.watch(name).await?;
         let served = Served::start(name, watch, &self.context, self.clock, &self.this, self.idle);
         let roster = Arc::clone(&self.roster);
-        served.home().on_publish(move |home| roster.refresh(home));
+        served.pool().on_publish(move |home| roster.refresh(home));
         Ok(served)
     }
 

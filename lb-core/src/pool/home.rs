@@ -54,7 +54,7 @@ impl<I> Home<I> {
 
     /// Has `listener` told of each change of what is published, for who keeps a copy. Only the first one is. It is called
     /// where the change was made, maybe under locks of the registry.
-    pub(crate) fn on_publish(&self, listener: impl Fn(&Self) + Send + Sync + 'static) {
+    pub(super) fn on_publish(&self, listener: impl Fn(&Self) + Send + Sync + 'static) {
         let _ = self.listener.set(Box::new(listener));
     }
 }

@@ -232,6 +232,13 @@ impl<I: ServiceInstance> Pool<I> {
         }
     }
 
+    /// See [`Home::on_publish`]. Under the writer's lock, so that who publishes either has done so before, and is seen by
+    /// who sets the listener, or finds it.
+    pub(crate) fn on_publish(&self, listener: impl Fn(&Home<I>) + Send + Sync + 'static) {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.home.on_publish(listener);
+    }
+
     pub(crate) const fn home(&self) -> &Arc<Home<I>> {
         &self.home
     }
