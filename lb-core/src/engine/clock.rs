@@ -60,7 +60,7 @@ fn nanos(instant: Instant) -> u64 {
 }
 
 /// Whether instants are what they seem to be: a number of seconds and a number of nanoseconds, hashed in this order. It is
-/// so wherever Rust runs today and promised nowhere, so it is tried, once.
+/// so on Linux and promised nowhere, so it is tried, once.
 #[inline]
 fn are_two_numbers() -> bool {
     static THEY_ARE: OnceLock<bool> = OnceLock::new();
