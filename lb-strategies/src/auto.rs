@@ -10,7 +10,7 @@ use lb_core::strategy::{
 use serde::Deserialize;
 
 use crate::load::{
-    Average, DEFAULT_DECAY, Drawn, Learner, Memory, Reach, Track, decay_in_range, float, scan,
+    Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, float, least, scan,
 };
 use crate::params::in_range;
 
@@ -207,30 +207,25 @@ impl<I> AutoPicker<I> {
     fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
         let look = |seat: &Seat<I>| self.look(candidates, seat, usual);
         scan(candidates, &self.learner.set, look, |all| {
-            let shortest = all.found().iter().map(|seen| seen.expected).fold(f64::INFINITY, f64::min);
+            let shortest = least(all.found().iter().map(|seen| seen.expected));
             let is_fast = |seen: &Seen| seen.expected <= shortest * self.slack;
             let fast = all.found().iter().filter(|seen| is_fast(seen));
-            let least = fast.map(|seen| seen.load).fold(f64::INFINITY, f64::min);
+            let least = least(fast.map(|seen| seen.load));
             all.choose(candidates, |seen| if is_fast(seen) && seen.load <= least { seen.weight } else { 0.0 })
         })
     }
 
     fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
-        let mut drawn = Drawn::new(&self.learner.set)?;
-        if !self.learner.urn.draw(&mut drawn, candidates, self.reach.draws()) {
-            return None;
-        }
-        let mut best = drawn.first();
-        let mut seen = self.look(candidates, candidates.seat(best)?, usual);
-        for slot in &drawn.as_slice()[1..] {
-            let other = self.look(candidates, candidates.seat(*slot)?, usual);
-            let slower = other.expected > seen.expected * self.slack;
-            let faster = seen.expected > other.expected * self.slack;
-            if faster || !slower && other.load < seen.load {
-                (best, seen) = (*slot, other);
-            }
-        }
-        Some(best)
+        self.learner.urn.best(
+            candidates,
+            self.reach.draws(),
+            |seat| self.look(candidates, seat, usual),
+            |seen, best| {
+                let slower = seen.expected > best.expected * self.slack;
+                let faster = best.expected > seen.expected * self.slack;
+                faster | (!slower & (seen.load < best.load))
+            },
+        )
     }
 }
 

@@ -6,7 +6,7 @@ use lb_core::strategy::{
 };
 use serde::Deserialize;
 
-use crate::load::{DEFAULT_DECAY, Drawn, Learner, Memory, Reach, Track, float, scan};
+use crate::load::{DEFAULT_DECAY, Learner, Memory, Reach, Track, float, least, scan};
 use crate::params::in_range;
 
 /// The member with the fewest requests in flight for its weight.
@@ -156,7 +156,7 @@ impl<I> LeastRequestPicker<I> {
 
 /// What the least loaded would have with this request.
 fn bound(loads: &[Load]) -> f64 {
-    loads.iter().map(|load| load.then).fold(f64::INFINITY, f64::min)
+    least(loads.iter().map(|load| load.then))
 }
 
 impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
@@ -176,18 +176,12 @@ impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
                 },
             );
         }
-        let mut drawn = Drawn::new(&self.learner.set)?;
-        if !self.learner.urn.draw(&mut drawn, candidates, reach.draws()) {
-            return None;
-        }
-        let mut best = (drawn.first(), self.load(candidates, candidates.seat(drawn.first())?));
-        for slot in &drawn.as_slice()[1..] {
-            let load = self.load(candidates, candidates.seat(*slot)?);
-            if load.then <= best.1.now {
-                best = (*slot, load);
-            }
-        }
-        Some(best.0)
+        self.learner.urn.best(
+            candidates,
+            reach.draws(),
+            |seat| self.load(candidates, seat),
+            |load, best| load.then <= best.now,
+        )
     }
 
     fn on_outcome(&self, member: &Member<I>, outcome: &Outcome) {

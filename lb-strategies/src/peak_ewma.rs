@@ -10,7 +10,7 @@ use lb_core::strategy::{
 use serde::Deserialize;
 
 use crate::load::{
-    Average, DEFAULT_DECAY, Drawn, Learner, Memory, Reach, Track, decay_in_range, float, scan,
+    Average, DEFAULT_DECAY, Learner, Memory, Reach, Track, decay_in_range, float, least, scan,
 };
 
 /// The member with the least `latency · (in flight + 1)`, where the latency is a moving average that jumps up to every
@@ -170,23 +170,17 @@ impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
                 set,
                 |seat| self.look(candidates, seat, usual),
                 |all| {
-                    let least = all.found().iter().map(|seen| seen.cost).fold(f64::INFINITY, f64::min);
+                    let least = least(all.found().iter().map(|seen| seen.cost));
                     all.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })
                 },
             )?
         } else {
-            let mut drawn = Drawn::new(&self.learner.set)?;
-            if !self.learner.urn.draw(&mut drawn, candidates, self.reach.draws()) {
-                return None;
-            }
-            let mut best = (drawn.first(), f64::INFINITY);
-            for slot in drawn.as_slice() {
-                let seen = self.look(candidates, candidates.seat(*slot)?, usual);
-                if seen.cost * SAME < best.1 {
-                    best = (*slot, seen.cost);
-                }
-            }
-            best.0
+            self.learner.urn.best(
+                candidates,
+                self.reach.draws(),
+                |seat| self.look(candidates, seat, usual).cost,
+                |cost, best| cost * SAME < *best,
+            )?
         };
         Learner::begin(candidates, chosen);
         Some(chosen)

@@ -91,9 +91,6 @@ enum Resort {
     Ejected,
 }
 
-/// A seat that was found eligible, and its slot.
-type Admitted<'a, I> = (Slot, &'a Seat<I>);
-
 /// The view for one attempt: who could be picked, and what is known of the request. Lives on the stack.
 pub struct Candidates<'a, I> {
     set: &'a MemberSet<I>,
@@ -101,8 +98,9 @@ pub struct Candidates<'a, I> {
     /// Whether the call has tried or this attempt has refused anybody: most have not, and need not look.
     narrowed: Cell<bool>,
     refused: RefCell<SmallVec<[Slot; 4]>>,
-    /// Who was last found eligible: as a rule whom the picker returns, so that the engine need not look again.
-    admitted: Cell<Option<Admitted<'a, I>>>,
+    /// Who was last found eligible, if that took more than a look at the flags: as a rule whom the picker returns, so that
+    /// the engine need not find that out again.
+    admitted: Cell<Option<Slot>>,
     last_resort: Cell<Resort>,
     now: LazyNow<'a>,
     random: &'a dyn RandomSource,
@@ -161,19 +159,42 @@ impl<'a, I> Candidates<'a, I> {
     /// The seat in `slot`, if its member [may be picked](Self::is_eligible).
     #[inline]
     pub fn eligible_seat(&self, slot: Slot) -> Option<&'a Seat<I>> {
-        let seat = self.set.seat(slot).filter(|seat| self.admits(slot, seat))?;
-        self.admitted.set(Some((slot, seat)));
+        let seat = self.set.seat(slot)?;
+        if self.admits_at_once(seat) { Some(seat) } else { self.eligible_after_all(slot, seat) }
+    }
+
+    #[inline(never)]
+    fn eligible_after_all(&self, slot: Slot, seat: &'a Seat<I>) -> Option<&'a Seat<I>> {
+        if !self.admits(slot, seat) {
+            return None;
+        }
+        self.admitted.set(Some(slot));
         Some(seat)
     }
 
-    /// The member that the picker has chosen, if it may be picked. Looked at again only if it was not the last that the
-    /// picker found eligible: what happened since then the picker could not have seen either.
+    /// The member that the picker has chosen, if it may be picked. What took the picker long to find out is not looked at
+    /// again: what happened since then the picker could not have seen either.
+    ///
+    /// Not by whether it was the last that the picker found eligible: of two that are compared it is the last as often as
+    /// not, which no processor can foresee.
     #[inline]
     pub(crate) fn chosen(&self, slot: Slot) -> Option<&'a Seat<I>> {
+        let seat = self.set.seat(slot)?;
+        if self.admits_at_once(seat) { Some(seat) } else { self.chosen_after_all(slot, seat) }
+    }
+
+    #[inline(never)]
+    fn chosen_after_all(&self, slot: Slot, seat: &'a Seat<I>) -> Option<&'a Seat<I>> {
         match self.admitted.take() {
-            Some((admitted, seat)) if admitted == slot => Some(seat),
-            _ => self.eligible_seat(slot),
+            Some(admitted) if admitted == slot => Some(seat),
+            _ => self.eligible_after_all(slot, seat),
         }
+    }
+
+    /// Whether a look at its flags is enough to let it in.
+    #[inline]
+    fn admits_at_once(&self, seat: &Seat<I>) -> bool {
+        seat.is_simply_open() && !self.narrowed.get()
     }
 
     /// Whether the member could be picked by a call that has tried nobody yet: [`is_eligible`](Self::is_eligible)

@@ -24,3 +24,10 @@ impl<A: Borrow<AtomicU64>> Float<A> {
 pub(crate) fn float(count: u64) -> f64 {
     count as i64 as f64
 }
+
+/// The least of some numbers, none of which is NaN; infinity if there are none. `f64::min` minds NaN, which takes four times as
+/// long.
+#[inline]
+pub(crate) fn least(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(f64::INFINITY, |least, number| if number < least { number } else { least })
+}

@@ -10,9 +10,8 @@ mod track;
 mod urn;
 
 pub(crate) use fleet::HOT;
-pub(crate) use float::{Float, float};
+pub(crate) use float::{Float, float, least};
 pub(crate) use learner::Learner;
 pub(crate) use reach::Reach;
 pub(crate) use scan::scan;
 pub(crate) use track::{Average, DEFAULT_DECAY, Memory, Track, decay_in_range};
-pub(crate) use urn::Drawn;

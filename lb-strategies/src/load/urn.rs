@@ -1,6 +1,8 @@
 //! Distinct members drawn by weight: [`Urn`].
 
-use lb_core::strategy::{Candidates, MILD_SKEW, MemberSet, Slot, skew};
+use std::hint::select_unpredictable;
+
+use lb_core::strategy::{Candidates, MILD_SKEW, MemberSet, Seat, Slot, skew};
 
 use super::reach::MOST_CHOICES;
 use crate::alias::AliasTable;
@@ -16,7 +18,7 @@ pub(crate) struct Urn<I> {
 
 /// Distinct members in the order in which they were drawn.
 #[derive(Debug)]
-pub(crate) struct Drawn {
+struct Drawn {
     slots: [Slot; MOST_CHOICES],
     len: usize,
 }
@@ -34,42 +36,112 @@ impl<I> Urn<I> {
         Self { set: set.clone(), table, draws }
     }
 
+    /// The best of `n` distinct eligible members (at most 10; two at least), drawn as [`draw`](Self::draw) does: each is looked
+    /// at once, and `beats` says whether the one before it is given up for it. `None`: there is nobody.
+    ///
+    /// Two or three that are drawn at once are compared without a branch: which is the better one no processor can foresee,
+    /// and to be wrong half the time costs as much as another look; where memory is slow it costs the wait for the loser, too.
+    #[inline]
+    pub(crate) fn best<S: Copy>(
+        &self,
+        candidates: &Candidates<'_, I>,
+        n: usize,
+        look: impl Fn(&Seat<I>) -> S,
+        beats: impl Fn(&S, &S) -> bool,
+    ) -> Option<Slot> {
+        let n = n.min(self.set.len()).min(MOST_CHOICES);
+        if !(2..=3).contains(&n) {
+            return self.best_of_many(candidates, Drawn::new(&self.set)?, n, look, beats);
+        }
+        let (a, b) = (self.draw_one(candidates), self.draw_one(candidates));
+        let c = if n == 3 { self.draw_one(candidates) } else { None };
+        match (a, b, c) {
+            (Some(a), Some(b), None) if n == 2 && a.0 != b.0 => {
+                let (seen_a, seen_b) = (look(a.1), look(b.1));
+                Some(select_unpredictable(beats(&seen_b, &seen_a), b.0, a.0))
+            }
+            (Some(a), Some(b), Some(c)) if a.0 != b.0 && a.0 != c.0 && b.0 != c.0 => {
+                let (seen_a, seen_b, seen_c) = (look(a.1), look(b.1), look(c.1));
+                let is_b = beats(&seen_b, &seen_a);
+                let (best, seen) =
+                    (select_unpredictable(is_b, b.0, a.0), select_unpredictable(is_b, seen_b, seen_a));
+                Some(select_unpredictable(beats(&seen_c, &seen), c.0, best))
+            }
+            _ => {
+                let mut drawn = Drawn::new(&self.set)?;
+                for (slot, _) in [a, b, c].into_iter().flatten() {
+                    drawn.push(slot);
+                }
+                self.best_of_many(candidates, drawn, n, look, beats)
+            }
+        }
+    }
+
+    /// The same where some are drawn already.
+    #[inline(never)]
+    fn best_of_many<S: Copy>(
+        &self,
+        candidates: &Candidates<'_, I>,
+        mut drawn: Drawn,
+        n: usize,
+        look: impl Fn(&Seat<I>) -> S,
+        beats: impl Fn(&S, &S) -> bool,
+    ) -> Option<Slot> {
+        if !self.draw(&mut drawn, candidates, n) {
+            return None;
+        }
+        let mut best = drawn.first();
+        let mut seen = look(candidates.seat(best)?);
+        for slot in &drawn.as_slice()[1..] {
+            let other = look(candidates.seat(*slot)?);
+            if beats(&other, &seen) {
+                (best, seen) = (*slot, other);
+            }
+        }
+        Some(best)
+    }
+
     /// Draws `n` distinct eligible members (at most 10), each with a chance in proportion to its weight among those that
     /// were not drawn before; less if there are not as many. `false`: there is none. Expected O(n) while most members are
     /// eligible, else O(number of members).
     ///
-    /// Into what the caller has, because a [`Drawn`] that is returned is moved, for which a processor waits until all of
-    /// it has reached its cache: 14 ns.
-    #[inline]
-    pub(crate) fn draw(&self, drawn: &mut Drawn, candidates: &Candidates<'_, I>, n: usize) -> bool {
+    /// Goes on where some are drawn already.
+    fn draw(&self, drawn: &mut Drawn, candidates: &Candidates<'_, I>, n: usize) -> bool {
         let n = n.min(self.set.len()).min(MOST_CHOICES);
         for _ in 0..self.draws * n {
-            if let Some(slot) = self.draw_one(candidates)
-                && !drawn.as_slice().contains(&slot)
-            {
-                drawn.slots[drawn.len] = slot;
-                drawn.len += 1;
-                if drawn.len == n {
-                    return true;
-                }
+            if drawn.len == n {
+                return true;
+            }
+            if let Some((slot, _)) = self.draw_one(candidates) {
+                drawn.push(slot);
             }
         }
-        self.draw_from_all(drawn, candidates, n)
+        drawn.len == n || self.draw_from_all(drawn, candidates, n)
     }
 
     /// Anybody by weight, if it is eligible.
     #[inline]
-    fn draw_one(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
+    fn draw_one<'a>(&self, candidates: &Candidates<'a, I>) -> Option<(Slot, &'a Seat<I>)> {
         let set = &self.set;
-        if let Some(table) = &self.table {
-            let slot = table.draw(candidates.random_below(table.len()), candidates.random_bits())?;
-            return candidates.takes_turn(slot).then_some(slot);
-        }
-        let slot = set.slot(candidates.random_below(set.len()))?;
         let weights = set.weights();
-        let accepted = weights.are_equal()
-            || candidates.random_unit() * f64::from(weights.max) < f64::from(set.seat(slot)?.weight());
-        (accepted && candidates.takes_turn(slot)).then_some(slot)
+        let slot = if weights.are_equal() {
+            set.slot(candidates.random_below(set.len()))?
+        } else {
+            self.draw_by_weight(candidates)?
+        };
+        let seat = candidates.eligible_seat(slot)?;
+        candidates.is_warm(seat).then_some((slot, seat))
+    }
+
+    fn draw_by_weight(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
+        if let Some(table) = &self.table {
+            return table.draw(candidates.random_below(table.len()), candidates.random_bits());
+        }
+        let set = &self.set;
+        let slot = set.slot(candidates.random_below(set.len()))?;
+        let accepted =
+            candidates.random_unit() * f64::from(set.weights().max) < f64::from(set.seat(slot)?.weight());
+        accepted.then_some(slot)
     }
 
     /// The same by looking at everybody once: those with the earliest of random times, each of a rate as large as the
@@ -94,20 +166,25 @@ impl<I> Urn<I> {
 
 impl Drawn {
     /// Nobody yet. `None`: there is nobody to draw.
-    #[inline]
-    pub(crate) fn new<I>(set: &MemberSet<I>) -> Option<Self> {
+    fn new<I>(set: &MemberSet<I>) -> Option<Self> {
         Some(Self { slots: [set.slot(0)?; MOST_CHOICES], len: 0 })
     }
 
+    /// Puts in who is not there yet.
+    fn push(&mut self, slot: Slot) {
+        if !self.as_slice().contains(&slot) {
+            self.slots[self.len] = slot;
+            self.len += 1;
+        }
+    }
+
     /// All of them.
-    #[inline]
-    pub(crate) fn as_slice(&self) -> &[Slot] {
+    fn as_slice(&self) -> &[Slot] {
         &self.slots[..self.len]
     }
 
     /// The first one; anybody before any was drawn.
-    #[inline]
-    pub(crate) fn first(&self) -> Slot {
+    fn first(&self) -> Slot {
         self.slots[0]
     }
 }

@@ -4,7 +4,7 @@ use lb_core::strategy::{Candidates, Interest, Member, MemberSet, Outcome, Picker
 
 use super::Prequal;
 use super::rule::{Seen, better, threshold};
-use crate::load::{Average, Drawn, Learner, Memory, Reach, Track, float, scan};
+use crate::load::{Average, Learner, Memory, Reach, Track, float, scan};
 
 /// How many requests a failure per success counts as, for each in flight.
 const FAILURE: f64 = 10.0;
@@ -77,18 +77,12 @@ impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
             )?
         } else {
             let hot = self.learner.fleet.hot();
-            let mut drawn = Drawn::new(&self.learner.set)?;
-            if !self.learner.urn.draw(&mut drawn, candidates, self.reach.draws()) {
-                return None;
-            }
-            let mut best = (drawn.first(), self.look(candidates, candidates.seat(drawn.first())?, usual));
-            for slot in &drawn.as_slice()[1..] {
-                let seen = self.look(candidates, candidates.seat(*slot)?, usual);
-                if better(&seen, &best.1, hot) {
-                    best = (*slot, seen);
-                }
-            }
-            best.0
+            self.learner.urn.best(
+                candidates,
+                self.reach.draws(),
+                |seat| self.look(candidates, seat, usual),
+                |seen, best| better(seen, best, hot),
+            )?
         };
         Learner::begin(candidates, chosen);
         Some(chosen)
