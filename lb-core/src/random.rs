@@ -28,13 +28,24 @@ pub trait RandomSource: Send + Sync {
 pub struct ThreadRandom;
 
 thread_local! {
-    static STATE: Cell<u64> = Cell::new(rand::random::<u64>() | 1);
+    /// 0, which no other state leads to: not seeded yet. Known when the program is built, so that no use has to ask whether
+    /// it has been made.
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+#[cold]
+fn seed() -> u64 {
+    rand::random::<u64>() | 1
 }
 
 impl RandomSource for ThreadRandom {
+    #[inline]
     fn next_u64(&self) -> u64 {
         STATE.with(|state| {
             let mut x = state.get();
+            if x == 0 {
+                x = seed();
+            }
             x ^= x >> 12;
             x ^= x << 25;
             x ^= x >> 27;

@@ -1,5 +1,6 @@
 //! What we recommend: [`Auto`].
 
+use std::hint::select_unpredictable;
 use std::time::Duration;
 
 use lb_core::StrategySpec;
@@ -223,7 +224,7 @@ impl<I> AutoPicker<I> {
             |seen, best| {
                 let slower = seen.expected > best.expected * self.slack;
                 let faster = best.expected > seen.expected * self.slack;
-                faster | (!slower & (seen.load < best.load))
+                select_unpredictable(faster == slower, seen.load < best.load, faster)
             },
         )
     }

@@ -152,36 +152,34 @@ impl<I> LeastRequestPicker<I> {
         };
         Load { now: now / weight, then: then / weight }
     }
-}
 
-/// What the least loaded would have with this request.
-fn bound(loads: &[Load]) -> f64 {
-    least(loads.iter().map(|load| load.then))
+    #[inline(never)]
+    fn choose_of_all(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
+        let look = |seat: &Seat<I>| self.load(candidates, seat);
+        scan(candidates, &self.learner.set, look, |all| {
+            // What the least loaded would have with this request.
+            let bound = least(all.found().iter().map(|load| load.then));
+            all.choose(candidates, |load| if load.now < bound { load.share() } else { 0.0 })
+        })
+    }
+
+    #[inline(never)]
+    fn choose_of_some(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
+        let look = |seat: &Seat<I>| self.load(candidates, seat);
+        let draws = self.strategy.reach.draws();
+        self.learner.urn.best(candidates, draws, look, |load, best| load.then <= best.now)
+    }
 }
 
 impl<I: Send + Sync + 'static> Picker<I> for LeastRequestPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
-        let (set, reach) = (&self.learner.set, self.strategy.reach);
         if self.strategy.bias <= 0.0 {
-            return candidates.any_eligible(set);
+            candidates.any_eligible(&self.learner.set)
+        } else if self.strategy.reach.is_whole(&self.learner.set) {
+            self.choose_of_all(candidates)
+        } else {
+            self.choose_of_some(candidates)
         }
-        if reach.is_whole(set) {
-            return scan(
-                candidates,
-                set,
-                |seat| self.load(candidates, seat),
-                |all| {
-                    let bound = bound(all.found());
-                    all.choose(candidates, |load| if load.now < bound { load.share() } else { 0.0 })
-                },
-            );
-        }
-        self.learner.urn.best(
-            candidates,
-            reach.draws(),
-            |seat| self.load(candidates, seat),
-            |load, best| load.then <= best.now,
-        )
     }
 
     fn on_outcome(&self, member: &Member<I>, outcome: &Outcome) {

@@ -161,26 +161,30 @@ impl<I> PeakEwmaPicker<I> {
     }
 }
 
+impl<I> PeakEwmaPicker<I> {
+    #[inline(never)]
+    fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
+        let look = |seat: &Seat<I>| self.look(candidates, seat, usual);
+        scan(candidates, &self.learner.set, look, |all| {
+            let least = least(all.found().iter().map(|seen| seen.cost));
+            all.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })
+        })
+    }
+
+    #[inline(never)]
+    fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
+        let look = |seat: &Seat<I>| self.look(candidates, seat, usual).cost;
+        self.learner.urn.best(candidates, self.reach.draws(), look, |cost, best| cost * SAME < *best)
+    }
+}
+
 impl<I: Send + Sync + 'static> Picker<I> for PeakEwmaPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
-        let (set, usual) = (&self.learner.set, self.learner.fleet.latency());
-        let chosen = if self.reach.is_whole(set) {
-            scan(
-                candidates,
-                set,
-                |seat| self.look(candidates, seat, usual),
-                |all| {
-                    let least = least(all.found().iter().map(|seen| seen.cost));
-                    all.choose(candidates, |seen| if seen.cost <= least * SAME { seen.weight } else { 0.0 })
-                },
-            )?
+        let usual = self.learner.fleet.latency();
+        let chosen = if self.reach.is_whole(&self.learner.set) {
+            self.choose_of_all(candidates, usual)?
         } else {
-            self.learner.urn.best(
-                candidates,
-                self.reach.draws(),
-                |seat| self.look(candidates, seat, usual).cost,
-                |cost, best| cost * SAME < *best,
-            )?
+            self.choose_of_some(candidates, usual)?
         };
         Learner::begin(candidates, chosen);
         Some(chosen)

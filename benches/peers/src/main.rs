@@ -67,13 +67,16 @@ fn main() {
 }
 
 /// What is compared with what.
-const RATIOS: [(&str, &str); 8] = [
+const RATIOS: [(&str, &str); 11] = [
     (pingora::SELECT, ours::PICK),
     (pingora::SELECT, ours::ROUND_ROBIN),
     (rust_zero::P2C, ours::EWMA),
+    (rust_zero::P2C, ours::EWMA_HANDLE),
     (rust_zero::P2C, ours::AUTO),
     (tower_balance::PENDING, ours::LEAST_REQUEST),
     (tower_balance::EWMA, ours::EWMA),
+    (tower_balance::EWMA, ours::EWMA_HANDLE),
     (tower_balance::BUFFERED_EWMA, ours::EWMA),
+    (tower_balance::BUFFERED_EWMA, ours::EWMA_HANDLE),
     (tower_balance::BUFFERED_EWMA, ours::AUTO),
 ];

@@ -17,6 +17,7 @@ pub(crate) const PICK: &str = "round robin: pick, count in and out";
 pub(crate) const ROUND_ROBIN: &str = "round robin: execute";
 pub(crate) const LEAST_REQUEST: &str = "least request: execute";
 pub(crate) const EWMA: &str = "peak ewma: execute";
+pub(crate) const EWMA_HANDLE: &str = "peak ewma: through a handle";
 pub(crate) const AUTO: &str = "auto: execute";
 
 static NOTHING: Exclusions = Exclusions::NONE;
@@ -27,6 +28,7 @@ pub(crate) fn ways(runtime: &Runtime) -> Vec<Way<'_>> {
         (ROUND_ROBIN, Box::new(|n| execute(runtime, n, RoundRobin::new()))),
         (LEAST_REQUEST, Box::new(|n| execute(runtime, n, LeastRequest::new()))),
         (EWMA, Box::new(|n| execute(runtime, n, PeakEwma::new()))),
+        (EWMA_HANDLE, Box::new(|n| through_a_handle(runtime, n, PeakEwma::new()))),
         (AUTO, Box::new(|n| execute(runtime, n, Auto::new()))),
     ]
 }
@@ -35,15 +37,9 @@ fn instances(n: usize) -> impl Iterator<Item = Instance> {
     (0..n).map(|i| Instance::new(format!("instance-{i:06}")))
 }
 
+/// By name.
 fn execute(runtime: &Runtime, n: usize, strategy: impl Strategy<Instance>) -> Case<'_> {
-    let registry = MemoryRegistry::new();
-    registry.replace_all("s", instances(n)).expect("valid instances");
-    let lb = LoadBalancer::builder(registry).strategy(strategy).build();
-    runtime.block_on(async {
-        for _ in 0..n * 260 {
-            lb.execute("s", async |_| Ok::<_, RequestError>(())).await.expect("cannot fail");
-        }
-    });
+    let lb = balancer(runtime, n, strategy);
     Case::new("", move |count| {
         runtime.block_on(async {
             for _ in 0..count {
@@ -55,6 +51,35 @@ fn execute(runtime: &Runtime, n: usize, strategy: impl Strategy<Instance>) -> Ca
             }
         });
     })
+}
+
+/// Without looking up a name, as the others are used, which know none.
+fn through_a_handle(runtime: &Runtime, n: usize, strategy: impl Strategy<Instance>) -> Case<'_> {
+    let service = balancer(runtime, n, strategy).service("s");
+    Case::new("", move |count| {
+        runtime.block_on(async {
+            for _ in 0..count {
+                let call = service.execute(async |i| {
+                    black_box::<&Instance>(&i);
+                    Ok::<_, RequestError>(())
+                });
+                call.await.expect("cannot fail");
+            }
+        });
+    })
+}
+
+/// A balancer that has served each instance some hundred times.
+fn balancer(runtime: &Runtime, n: usize, strategy: impl Strategy<Instance>) -> LoadBalancer<Instance> {
+    let registry = MemoryRegistry::new();
+    registry.replace_all("s", instances(n)).expect("valid instances");
+    let lb = LoadBalancer::builder(registry).strategy(strategy).build();
+    runtime.block_on(async {
+        for _ in 0..n * 260 {
+            lb.execute("s", async |_| Ok::<_, RequestError>(())).await.expect("cannot fail");
+        }
+    });
+    lb
 }
 
 fn pick<'a>(n: usize) -> Case<'a> {

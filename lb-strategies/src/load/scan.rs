@@ -65,24 +65,19 @@ impl<T> Scan<'_, T> {
         candidates: &Candidates<'_, I>,
         share: impl Fn(&T) -> f64,
     ) -> Option<Slot> {
-        let (mut total, mut sharing) = (0.0, 0_u64);
-        for (i, found) in self.found.iter().enumerate() {
+        let total: f64 = self.found.iter().map(&share).sum();
+        let mut point = candidates.random_unit() * total;
+        let mut chosen = None;
+        for (slot, found) in self.slots.iter().zip(self.found) {
             let share = share(found);
-            total += share;
-            sharing |= u64::from(share > 0.0) << i;
+            if share > 0.0 {
+                chosen = Some(*slot);
+                if point < share {
+                    break;
+                }
+                point -= share;
+            }
         }
-        let point = candidates.random_unit() * total;
-        let last = (u64::BITS - 1).checked_sub(sharing.leading_zeros())? as usize;
-        if sharing.is_power_of_two() {
-            return self.slots.get(last).copied();
-        }
-        // How many end before the point: counted, not looked for, because where a search ends no processor can foresee.
-        let (mut end, mut before) = (0.0, 0);
-        for found in self.found {
-            end += share(found);
-            before += usize::from(end <= point);
-        }
-        // Rounding may have put the point beyond all.
-        self.slots.get(before.min(last)).copied()
+        chosen
     }
 }

@@ -133,6 +133,7 @@ impl<I> Urn<I> {
         candidates.is_warm(seat).then_some((slot, seat))
     }
 
+    #[inline(never)]
     fn draw_by_weight(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
         if let Some(table) = &self.table {
             return table.draw(candidates.random_below(table.len()), candidates.random_bits());

@@ -56,33 +56,37 @@ impl<I> PrequalPicker<I> {
     }
 }
 
+impl<I> PrequalPicker<I> {
+    #[inline(never)]
+    fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
+        let look = |seat: &Seat<I>| self.look(candidates, seat, usual);
+        scan(candidates, &self.learner.set, look, |all| {
+            let hot = threshold(all.found(), self.q_rif);
+            let mut best = all.found()[0];
+            for seen in &all.found()[1..] {
+                if better(seen, &best, hot) {
+                    best = *seen;
+                }
+            }
+            all.choose(candidates, |seen| if better(&best, seen, hot) { 0.0 } else { seen.weight })
+        })
+    }
+
+    #[inline(never)]
+    fn choose_of_some(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
+        let look = |seat: &Seat<I>| self.look(candidates, seat, usual);
+        let hot = self.learner.fleet.hot();
+        self.learner.urn.best(candidates, self.reach.draws(), look, |seen, best| better(seen, best, hot))
+    }
+}
+
 impl<I: Send + Sync + 'static> Picker<I> for PrequalPicker<I> {
     fn pick(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
-        let (set, usual) = (&self.learner.set, self.learner.fleet.latency());
-        let chosen = if self.reach.is_whole(set) {
-            scan(
-                candidates,
-                set,
-                |seat| self.look(candidates, seat, usual),
-                |all| {
-                    let hot = threshold(all.found(), self.q_rif);
-                    let mut best = all.found()[0];
-                    for seen in &all.found()[1..] {
-                        if better(seen, &best, hot) {
-                            best = *seen;
-                        }
-                    }
-                    all.choose(candidates, |seen| if better(&best, seen, hot) { 0.0 } else { seen.weight })
-                },
-            )?
+        let usual = self.learner.fleet.latency();
+        let chosen = if self.reach.is_whole(&self.learner.set) {
+            self.choose_of_all(candidates, usual)?
         } else {
-            let hot = self.learner.fleet.hot();
-            self.learner.urn.best(
-                candidates,
-                self.reach.draws(),
-                |seat| self.look(candidates, seat, usual),
-                |seen, best| better(seen, best, hot),
-            )?
+            self.choose_of_some(candidates, usual)?
         };
         Learner::begin(candidates, chosen);
         Some(chosen)

@@ -1,5 +1,7 @@
 //! The hot-cold rule.
 
+use std::hint::select_unpredictable;
+
 /// A member, or what a probe said of it, as a pick sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Seen {
@@ -18,7 +20,8 @@ pub(super) fn better(one: &Seen, other: &Seen, hot: f64) -> bool {
     let (cold, other_cold) = (one.load <= hot, other.load <= hot);
     let (faster, less_loaded) = (one.latency * SAME < other.latency, one.load < other.load);
     // Without a branch: see `Urn::best`.
-    (cold & !other_cold) | (cold & other_cold & faster) | (!cold & !other_cold & less_loaded)
+    let among_alike = select_unpredictable(cold, faster, less_loaded);
+    select_unpredictable(cold == other_cold, among_alike, cold)
 }
 
 /// The load above which a member is hot, where `part` of them are not. There must be one, and at most 64.
