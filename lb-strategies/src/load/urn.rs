@@ -192,8 +192,12 @@ impl Drawn {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+
     use super::*;
-    use lb_core::strategy::PickRequest;
+    use lb_core::Instance;
+    use lb_core::strategy::{Exclusions, PickRequest};
     use lb_core::testing::StrategyBench;
 
     use crate::Random;
@@ -208,19 +212,33 @@ mod tests {
         let mut counts = vec![[0.0; 2]; weights.len()];
         for _ in 0..DRAWN {
             let candidates = Candidates::new(&set, PickRequest::new(&tried), &now, bench.random());
-            let mut drawn = Drawn::new(&set).unwrap();
-            let any = if from_all {
-                urn.draw_from_all(&mut drawn, &candidates, 2)
+            let two = if from_all {
+                let mut drawn = Drawn::new(&set).unwrap();
+                assert!(urn.draw_from_all(&mut drawn, &candidates, 2));
+                assert_eq!(drawn.as_slice().len(), 2);
+                [drawn.slots[0], drawn.slots[1]]
             } else {
-                urn.draw(&mut drawn, &candidates, 2)
+                both(&urn, &candidates)
             };
-            assert!(any);
-            assert!(drawn.as_slice().len() == 2 && drawn.as_slice()[0] != drawn.as_slice()[1]);
-            for (place, slot) in drawn.as_slice().iter().enumerate() {
+            assert_ne!(two[0], two[1]);
+            for (place, slot) in two.iter().enumerate() {
                 counts[slot.index()][place] += 1.0 / f64::from(DRAWN);
             }
         }
         counts
+    }
+
+    /// The two that one draw compares, in the order in which they were drawn.
+    fn both(urn: &Urn<Instance>, candidates: &Candidates<'_, Instance>) -> [Slot; 2] {
+        let looked_at = RefCell::new(Vec::new());
+        let look = |seat: &Seat<_>| looked_at.borrow_mut().push(Arc::clone(seat.member()));
+        let second = urn.best(candidates, 2, look, |(), ()| true).unwrap();
+        let looked_at = looked_at.take();
+        assert_eq!(looked_at.len(), 2, "each is looked at once");
+        let of = |slot: &Slot, i: usize| Arc::ptr_eq(candidates.member(*slot).unwrap(), &looked_at[i]);
+        assert!(of(&second, 1));
+        let slots = (0..candidates.len() as u32).map(Slot::from_index);
+        [slots.into_iter().find(|slot| of(slot, 0)).unwrap(), second]
     }
 
     const DRAWN: u32 = 40_000;
@@ -254,19 +272,50 @@ mod tests {
         }
     }
 
+    /// The number in an id of the bench.
+    fn number(id: &str) -> usize {
+        id[1..].parse().unwrap()
+    }
+
+    /// Two and three are compared in another way than more, and must come out alike.
+    #[test]
+    fn the_best_of_those_drawn_is_chosen() {
+        for n in 2..=5 {
+            for weights in [vec![1; 5], vec![1, 2, 3, 4, 5]] {
+                let bench = StrategyBench::new(Random::new(), 5).with_weights(weights);
+                let (set, now, nothing) = (bench.set(), bench.now(), Exclusions::new());
+                let urn = Urn::new(&set);
+                for _ in 0..1_000 {
+                    let candidates = Candidates::new(&set, PickRequest::new(&nothing), &now, bench.random());
+                    let lowest = Cell::new((usize::MAX, 0));
+                    let look = |seat: &Seat<_>| {
+                        let number = number(seat.id());
+                        let (least, seen) = lowest.get();
+                        lowest.set((least.min(number), seen + 1));
+                        number
+                    };
+                    let best = urn.best(&candidates, n, look, |one, other| one < other).unwrap();
+                    let (least, seen) = lowest.get();
+                    assert_eq!((number(candidates.member(best).unwrap().id()), seen), (least, n));
+                }
+            }
+        }
+    }
+
     #[test]
     fn who_is_alone_is_drawn_alone() {
         let bench = StrategyBench::new(Random::new(), 5).with_equal_members(40);
         let (set, now) = (bench.set(), bench.now());
         let tried = bench.exclusions((1..40).map(StrategyBench::id));
         let candidates = Candidates::new(&set, PickRequest::new(&tried), &now, bench.random());
-        let mut drawn = Drawn::new(&set).unwrap();
-        assert!(Urn::new(&set).draw(&mut drawn, &candidates, 2));
-        assert_eq!(drawn.as_slice().len(), 1);
+        let urn = Urn::new(&set);
+        let best = urn.best(&candidates, 2, |seat| number(seat.id()), |one, other| one > other);
+        assert_eq!(best.map(Slot::index), Some(0));
         let all = bench.exclusions((0..40).map(StrategyBench::id));
         let candidates = Candidates::new(&set, PickRequest::new(&all), &now, bench.random());
-        assert!(!Urn::new(&set).draw(&mut Drawn::new(&set).unwrap(), &candidates, 2));
+        assert_eq!(urn.best(&candidates, 2, |_| (), |(), ()| false), None);
         let nobody = StrategyBench::new(Random::new(), 5).set();
-        assert!(Drawn::new(&nobody).is_none());
+        let candidates = Candidates::new(&nobody, PickRequest::new(&all), &now, bench.random());
+        assert_eq!(Urn::new(&nobody).best(&candidates, 2, |_| (), |(), ()| false), None);
     }
 }
