@@ -14,13 +14,16 @@
 //! Not simulated: hedging, fallback services, and the time that the balancer itself takes.
 
 mod arrivals;
+mod attempt;
 mod beside;
 mod call;
 mod event;
+mod hosts;
 mod keys;
 mod line;
 mod probe;
 mod registry;
+mod salt;
 mod server;
 mod world;
 

@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use lb_core::Failure;
-use lb_core::member::{Lease, Member};
 use lb_core::plan::{Next, RetryPlan};
-use lb_core::pool::{NoPick, Pool};
-use lb_core::registry::InstanceState;
-use lb_core::strategy::{Outcome, PickRequest, Strategy, StrategyError};
+use lb_core::pool::Pool;
+use lb_core::strategy::{Strategy, StrategyError};
 
 use super::arrivals::Source;
 use super::beside::Beside;
-use super::call::{Attempt, Call, Client, nanos, time};
-use super::event::{Agenda, Answer, Event, Job};
+use super::call::{Call, Client, time};
+use super::event::{Agenda, Event};
 use super::keys::Keys;
-use super::line::LINE;
 use super::probe::Askable;
 use super::registry::Registry;
-use super::server::{Reception, Server, antagonism, hangs_until, is_down};
+use super::salt;
+use super::server::Server;
 use crate::random::{Draw, Stream, hash};
 use crate::record::{End, Record};
 use crate::scenario::{Scenario, SimHost, What};
@@ -66,31 +63,20 @@ pub fn run_from(
     Ok(record)
 }
 
-/// Salts, so that no two parts draw the same numbers.
-mod salt {
-    pub(super) const ARRIVALS: u64 = 1;
-    pub(super) const BESIDE: u64 = 7;
-    pub(super) const CALL: u64 = 2;
-    pub(super) const CLIENT: u64 = 3;
-    pub(super) const HOSTS: u64 = 4;
-    pub(super) const LAG: u64 = 5;
-    pub(super) const POOL: u64 = 6;
-}
-
 pub(super) struct World<'s> {
-    scenario: &'s Scenario,
-    seed: u64,
+    pub(super) scenario: &'s Scenario,
+    pub(super) seed: u64,
     pub(super) now: u64,
     pub(super) agenda: Agenda,
     pub(super) calls: Vec<Call>,
     free: Vec<u32>,
     pub(super) clients: Vec<Client>,
-    servers: Vec<Server>,
+    pub(super) servers: Vec<Server>,
     source: Source,
-    registry: Registry,
+    pub(super) registry: Registry,
     numbers: u64,
     keys: Keys,
-    askable: Askable<'s>,
+    pub(super) askable: Askable<'s>,
     /// What strategies do beside picks, if any does.
     beside: Option<Beside>,
     pub(super) record: Record,
@@ -160,7 +146,7 @@ impl<'s> World<'s> {
     }
 
     /// Has done what the strategy of a client wants done beside picks.
-    fn do_beside(&mut self, client: usize) {
+    pub(super) fn do_beside(&mut self, client: usize) {
         let wanted = self.clients[client].pool.background();
         let seed = hash(self.seed, salt::BESIDE, client as u64);
         Beside::sync(&mut self.beside, client, wanted, seed, self.now);
@@ -245,188 +231,6 @@ impl<'s> World<'s> {
         self.follow(id, Next::Attempt);
     }
 
-    /// Does what the plan says, as the engine does.
-    pub(super) fn follow(&mut self, id: u32, mut next: Next) {
-        loop {
-            match next {
-                Next::Stop(stop) => return self.end(id, Self::end_of(stop)),
-                Next::Wait { until, wakes: false } => {
-                    let call = &mut self.calls[id as usize];
-                    call.step += 1;
-                    let job = Job { call: id, step: call.step };
-                    return self.agenda.add(nanos(until), Event::Wake(job));
-                }
-                Next::Wait { wakes: true, .. } => return self.enter_line(id),
-                Next::Attempt => {
-                    let client = self.calls[id as usize].client;
-                    if !self.clients[client as usize].line.is_empty() {
-                        next = LINE;
-                        continue;
-                    }
-                    match self.pick(id) {
-                        Ok(lease) => return self.begin(id, lease),
-                        Err(why) => {
-                            let client = &self.clients[client as usize];
-                            let plan = &mut self.calls[id as usize].plan;
-                            next = plan.nobody(why, &client.pool, time(self.now), &client.random);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[inline]
-    pub(super) fn pick(&mut self, id: u32) -> Result<Lease<SimHost>, NoPick> {
-        self.record.picks += 1;
-        let call = &self.calls[id as usize];
-        let client = &self.clients[call.client as usize];
-        let request = PickRequest { exclusions: call.plan.exclusions(), hash_key: call.key, cost: 1 };
-        client.pool.acquire(request, &time(self.now), &client.random)
-    }
-
-    /// An attempt begins: the request reaches the host.
-    pub(super) fn begin(&mut self, id: u32, lease: Lease<SimHost>) {
-        let now = self.now;
-        let host_id = lease.member().instance().index.get();
-        let host = &self.scenario.hosts[host_id];
-        let call = &mut self.calls[id as usize];
-        self.clients[call.client as usize].requests[host_id] += 1;
-        let limit = call.plan.started(time(now));
-        call.step += 1;
-        let job = Job { call: id, step: call.step };
-        let found = self.servers[host_id].load() + 1;
-        call.attempt = Some(Attempt { lease, began: now, limit, found });
-        if let Some(limit) = limit {
-            self.agenda.add(nanos(limit.at), Event::TimedOut(job));
-        }
-        self.record.attempt(now, host_id, host.faults_at(now).next().is_some());
-        // The same for the same attempt of the same call, whoever is picked.
-        let mut draw = Draw::new(self.seed ^ salt::HOSTS, call.number, u64::from(call.plan.attempts()));
-        let server = &mut self.servers[host_id];
-        match server.receive(host, job, now, &mut draw) {
-            Reception::Begins => self.work(host_id, job, draw),
-            Reception::Waits => {}
-            Reception::Answered(answer, after) => {
-                self.agenda.add(now + after + host.network.0, Event::Answered { job, answer });
-                return;
-            }
-        }
-        let load = self.servers[host_id].load();
-        self.record.load(now, load);
-        if let Some(reports) = self.askable.asked() {
-            reports.load(now, host_id, load);
-        }
-    }
-
-    /// A host begins to work on something.
-    fn work(&mut self, host_id: usize, job: Job, mut draw: Draw) {
-        let host = &self.scenario.hosts[host_id];
-        let server = &mut self.servers[host_id];
-        let (time, answer) = server.work(host, job, self.now, &mut draw);
-        let slower = antagonism(self.scenario.antagonists, self.seed, host_id as u32, self.now);
-        let time = if slower > 1.0 { (time as f64 * slower) as u64 } else { time };
-        let done = Event::Done { host: host_id as u32, life: server.life(), job, answer };
-        self.agenda.add(self.now + time, done);
-    }
-
-    fn done(&mut self, host_id: u32, life: u32, job: Job, mut answer: Answer) {
-        let host = &self.scenario.hosts[host_id as usize];
-        if self.servers[host_id as usize].life() != life {
-            return;
-        }
-        if let Some(until) = hangs_until(host, self.now) {
-            self.agenda.add(until, Event::Done { host: host_id, life, job, answer });
-            return;
-        }
-        if is_down(host, self.now) {
-            answer = Answer::Service;
-        }
-        let calls = &self.calls;
-        let is_awaited = |job: Job| !host.notices || calls[job.call as usize].step == job.step;
-        if let Some((next, draw)) = self.servers[host_id as usize].finish(job, is_awaited) {
-            self.work(host_id as usize, next, draw);
-        }
-        self.tell(host_id as usize, job);
-        if host.network.0 > 0 {
-            self.agenda.add(self.now + host.network.0, Event::Answered { job, answer });
-        } else {
-            self.answered(job, answer);
-        }
-    }
-
-    /// A host that may be asked remembers what a request took. Of those that nobody waits for any more it does not know
-    /// here when they came.
-    fn tell(&self, host: usize, job: Job) {
-        let Some(reports) = self.askable.asked() else { return };
-        let call = &self.calls[job.call as usize];
-        if call.step == job.step
-            && let Some(attempt) = &call.attempt
-        {
-            reports.took(host, attempt.found, self.now - attempt.began);
-        }
-        reports.load(self.now, host, self.servers[host].load());
-    }
-
-    /// The client has an answer.
-    fn answered(&mut self, job: Job, answer: Answer) {
-        let failure = match answer {
-            Answer::Ok => None,
-            Answer::Service => Some(Failure::service()),
-            Answer::Unreachable => Some(Failure::unreachable()),
-            Answer::Unusable => Some(Failure::unusable()),
-            Answer::Limited(0) => Some(Failure::limit_exceeded()),
-            Answer::Limited(after) => Some(
-                Failure::limit_exceeded().with_retry_after(std::time::Duration::from_millis(after.into())),
-            ),
-        };
-        self.attempt_over(job, failure, false);
-    }
-
-    fn timed_out(&mut self, job: Job) {
-        self.attempt_over(job, Some(Failure::timeout()), true);
-    }
-
-    /// An attempt is over: the pool and the plan are told.
-    fn attempt_over(&mut self, job: Job, failure: Option<Failure>, timed_out: bool) {
-        let now = self.now;
-        let call = &mut self.calls[job.call as usize];
-        if call.step != job.step {
-            return;
-        }
-        let Some(Attempt { lease, began, limit, .. }) = call.attempt.take() else { return };
-        call.step += 1;
-        let member: Arc<Member<SimHost>> = Arc::clone(lease.member());
-        // The closure's future, and the instance in it, is gone before its outcome is looked at.
-        drop(lease);
-        let client_id = call.client;
-        let client = &self.clients[client_id as usize];
-        let elapsed = time(now).since(time(began));
-        let timeout = limit.map(|limit| limit.at.since(time(began)));
-        match failure {
-            None => {
-                let outcome = Outcome::success(elapsed).with_timeout(timeout);
-                client.pool.record(&member, &outcome, time(now));
-                self.end(job.call, End::Ok);
-            }
-            Some(failure) => {
-                let limit = limit.filter(|_| timed_out);
-                let outcome = call.plan.outcome(failure, elapsed, limit).with_timeout(timeout);
-                client.pool.record(&member, &outcome, time(now));
-                let next = call.plan.failed(failure, &member, &client.pool, time(now), &client.random);
-                match next {
-                    Next::Stop(lb_core::plan::Stop::MaxRetries) if timed_out => {
-                        self.end(job.call, End::TimedOut);
-                    }
-                    next => self.follow(job.call, next),
-                }
-            }
-        }
-        if !self.clients[client_id as usize].line.is_empty() {
-            self.serve_line(client_id);
-        }
-    }
-
     /// A call is over.
     pub(super) fn end(&mut self, id: u32, end: End) {
         let call = &mut self.calls[id as usize];
@@ -437,49 +241,5 @@ impl<'s> World<'s> {
             // The caller of a closed loop, which comes back by itself.
             self.agenda.add(at, Event::Arrival);
         }
-    }
-
-    /// A host comes, or goes.
-    fn change(&mut self, index: u32) {
-        let change = self.scenario.changes[index as usize];
-        let (host_id, index) = (change.host.get(), change.host.get() as u32);
-        let host = &self.scenario.hosts[host_id];
-        match change.what {
-            What::Stop => {
-                self.registry.entries.remove(&index);
-                for job in self.servers[host_id].stop() {
-                    self.answered(job, Answer::Service);
-                }
-            }
-            What::Join => {
-                self.servers[host_id].start(self.now);
-                self.registry.put(index, &host.instance, InstanceState::Ready);
-            }
-            What::Drain => self.registry.put(index, &host.instance, InstanceState::Draining),
-            What::Leave => _ = self.registry.entries.remove(&index),
-        }
-        let version = self.registry.publish();
-        let lag = self.scenario.clients.lag.0;
-        for client in 0..self.clients.len() as u32 {
-            if lag == 0 {
-                self.learn(client, version);
-            } else {
-                let mut draw = Draw::new(self.seed ^ salt::LAG, u64::from(client), u64::from(version));
-                let at = self.now + (draw.unit() * lag as f64) as u64;
-                self.agenda.add(at, Event::Learn { client, version });
-            }
-        }
-    }
-
-    fn learn(&mut self, client_id: u32, version: u32) {
-        let snapshot = &self.registry.snapshots[version as usize];
-        let client = &mut self.clients[client_id as usize];
-        if version < client.version {
-            return;
-        }
-        client.version = version;
-        client.pool.apply(|| Arc::clone(snapshot), time(self.now));
-        self.do_beside(client_id as usize);
-        self.serve_line(client_id);
     }
 }
