@@ -80,3 +80,14 @@ async fn drill(backend: &dyn Backend, observed: &str, written: &str, settings: S
     println!("{:?}", observer.status());
     report.map(|_| ()).map_err(failed)
 }
+
+/// Two drills in one test. They do little but wait, and as tests of their own the harness runs them one after the other where
+/// there are two processors.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_faults_on_one_server_and_with_sentinels() -> Result<()> {
+    let drills = [tokio::spawn(standalone::random_faults()), tokio::spawn(sentinel::random_faults())];
+    for drill in drills {
+        drill.await.map_err(failed)??;
+    }
+    Ok(())
+}

@@ -65,8 +65,7 @@ impl Backend for Watched {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_faults_with_sentinels() -> Result<()> {
+pub(super) async fn random_faults() -> Result<()> {
     let redis = RedisSentinel::start(2).await?;
     let hosts: Vec<_> = redis.sentinels().iter().map(|sentinel| sentinel.address().to_string()).collect();
     let url = format!("redis+sentinel://{}/{MASTER_NAME}", hosts.join(","));

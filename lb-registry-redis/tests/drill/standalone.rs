@@ -105,8 +105,7 @@ impl Backend for Standalone {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_faults_on_one_server() -> Result<()> {
+pub(super) async fn random_faults() -> Result<()> {
     let server = RedisServer::start_with(RedisOptions::new().persistent()).await?;
     let proxy = Proxy::start(server.address()).await?;
     let (through, directly) = (format!("redis://{}", proxy.address()), server.url());
