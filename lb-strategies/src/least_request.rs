@@ -153,6 +153,7 @@ impl<I> LeastRequestPicker<I> {
         Load { now: now / weight, then: then / weight }
     }
 
+    // Not part of `pick`, as `choose_of_some` is not: what a scan needs of the stack and of registers a draw would pay for.
     #[inline(never)]
     fn choose_of_all(&self, candidates: &Candidates<'_, I>) -> Option<Slot> {
         let look = |seat: &Seat<I>| self.load(candidates, seat);

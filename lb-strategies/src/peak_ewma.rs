@@ -159,9 +159,8 @@ impl<I> PeakEwmaPicker<I> {
         let busy = float(in_flight) * scale;
         Seen { cost: (latency + track.trouble(now, memory)) * (busy + 1.0), weight }
     }
-}
 
-impl<I> PeakEwmaPicker<I> {
+    // Not part of `pick`, as `choose_of_some` is not: what a scan needs of the stack and of registers a draw would pay for.
     #[inline(never)]
     fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
         let look = |seat: &Seat<I>| self.look(candidates, seat, usual);

@@ -85,9 +85,12 @@ async fn drill(backend: &dyn Backend, observed: &str, written: &str, settings: S
 /// there are two processors.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_faults_on_one_server_and_with_sentinels() -> Result<()> {
-    let drills = [tokio::spawn(standalone::random_faults()), tokio::spawn(sentinel::random_faults())];
-    for drill in drills {
-        drill.await.map_err(failed)??;
+    let drills = [
+        ("one server", tokio::spawn(standalone::random_faults())),
+        ("sentinels", tokio::spawn(sentinel::random_faults())),
+    ];
+    for (name, drill) in drills {
+        drill.await.map_err(failed)?.map_err(|error| failed(format!("{name}: {error}")))?;
     }
     Ok(())
 }

@@ -25,8 +25,8 @@ pub(crate) fn float(count: u64) -> f64 {
     count as i64 as f64
 }
 
-/// The least of some numbers, none of which is NaN; infinity if there are none. `f64::min` minds NaN, which takes four times as
-/// long.
+/// The least of some numbers, infinity if there are none; NaN is passed over. One instruction each, where `f64::min` takes
+/// several because it minds NaN on either side.
 #[inline]
 pub(crate) fn least(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers.fold(f64::INFINITY, |least, number| if number < least { number } else { least })

@@ -101,13 +101,12 @@ impl<I> Urn<I> {
         Some(best)
     }
 
-    /// Draws `n` distinct eligible members (at most 10), each with a chance in proportion to its weight among those that
+    /// Draws `n` distinct eligible members (no more than there are, nor than 10), each with a chance in proportion to its weight among those that
     /// were not drawn before; less if there are not as many. `false`: there is none. Expected O(n) while most members are
     /// eligible, else O(number of members).
     ///
     /// Goes on where some are drawn already.
     fn draw(&self, drawn: &mut Drawn, candidates: &Candidates<'_, I>, n: usize) -> bool {
-        let n = n.min(self.set.len()).min(MOST_CHOICES);
         for _ in 0..self.draws * n {
             if drawn.len == n {
                 return true;

@@ -54,9 +54,8 @@ impl<I> PrequalPicker<I> {
         }
         Seen { load, latency: latency + track.trouble(now, memory), weight }
     }
-}
 
-impl<I> PrequalPicker<I> {
+    // Not part of `pick`, as `choose_of_some` is not: what a scan needs of the stack and of registers a draw would pay for.
     #[inline(never)]
     fn choose_of_all(&self, candidates: &Candidates<'_, I>, usual: f64) -> Option<Slot> {
         let look = |seat: &Seat<I>| self.look(candidates, seat, usual);
